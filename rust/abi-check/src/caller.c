@@ -1,0 +1,69 @@
+/*
+ * Calls from C of every function that ram-device.h declares
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <string.h>
+#include "system/ram-device.h"
+
+#define CHECK(condition) do { if (!(condition)) { return __LINE__; } } while (0)
+
+int ram_device_call_all(void);
+
+/* Returns 0, or the line of the first check that failed. */
+int ram_device_call_all(void)
+{
+    uint8_t bar[32], ram[32];
+    RamDevice rd = {
+        .host = bar,
+        .size = sizeof(bar) - 8, /* the last 8 bytes guard the end */
+        .kind = ram_device_kind(true, RAM_DEVICE_DIRECT_AUTO),
+    };
+    uint64_t value;
+    int i;
+
+    for (i = 0; i < (int)sizeof(bar); i++) {
+        bar[i] = i;
+    }
+
+    CHECK(rd.kind == RAM_DEVICE_MEMORY_LIKE);
+    CHECK(ram_device_kind(false, RAM_DEVICE_DIRECT_AUTO) ==
+          RAM_DEVICE_REGISTER_LIKE);
+    CHECK(ram_device_kind(false, RAM_DEVICE_DIRECT_ON) ==
+          RAM_DEVICE_MEMORY_LIKE);
+    CHECK(ram_device_kind(true, RAM_DEVICE_DIRECT_OFF) ==
+          RAM_DEVICE_REGISTER_LIKE);
+
+    CHECK(ram_device_may_map(&rd, true));
+    rd.readonly = true;
+    CHECK(!ram_device_may_map(&rd, true));
+    CHECK(ram_device_may_map(&rd, false));
+    CHECK(!ram_device_store(&rd, 0, 1, 0xee));
+    CHECK(!ram_device_write(&rd, 0, ram, 1));
+    CHECK(bar[0] == 0);
+    rd.readonly = false;
+
+    CHECK(ram_device_load(&rd, 3, 1, &value) && value == 3);
+    CHECK(ram_device_load(&rd, 1, 8, &value) &&
+          !memcmp(&value, bar + 1, sizeof(value)));
+    CHECK(!ram_device_load(&rd, 0, 3, &value) && value == UINT64_MAX);
+    CHECK(!ram_device_load(&rd, 17, 8, &value) && value == UINT64_MAX);
+
+    CHECK(ram_device_store(&rd, 5, 2, 0x11111));
+    CHECK(bar[4] == 4 && bar[5] == 0x11 && bar[6] == 0x11 && bar[7] == 7);
+    CHECK(!ram_device_store(&rd, 21, 4, 0));
+    CHECK(bar[21] == 21 && bar[24] == 24);
+
+    CHECK(ram_device_read(&rd, 7, ram + 1, 17) && !memcmp(ram + 1, bar + 7, 17));
+    memset(ram, 0, sizeof(ram));
+    CHECK(!ram_device_read(&rd, 8, ram, 17));
+    CHECK(ram[0] == 0xff && ram[16] == 0xff && ram[17] == 0);
+
+    memset(ram, 0xaa, sizeof(ram));
+    CHECK(ram_device_write(&rd, 9, ram + 3, 15));
+    CHECK(bar[8] == 8 && bar[9] == 0xaa && bar[23] == 0xaa && bar[24] == 24);
+    CHECK(!ram_device_write(&rd, 9, ram, 16) && bar[24] == 24);
+
+    return 0;
+}

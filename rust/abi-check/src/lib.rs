@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! `include/system/ram-device.h` and `ram_device::ffi` say the same thing twice,
+//! once for each language.  Here bindgen reads the one, and the tests hold it
+//! against the other.
+
+#![cfg(test)]
+
+use std::{
+    any::type_name,
+    mem::{size_of, MaybeUninit},
+    ptr::addr_of,
+};
+
+use ram_device::{ffi, policy};
+
+#[allow(non_camel_case_types, non_upper_case_globals, dead_code)]
+mod header {
+    include!(concat!(env!("OUT_DIR"), "/header.rs"));
+}
+
+/// The type of a function pointer, without the modules of its types.
+fn signature<F>(_: F) -> String {
+    type_name::<F>()
+        .replace("ram_device::ffi::", "")
+        .replace("ram_device_abi_check::header::", "")
+        .replace("core::ffi::c_void", "c_void")
+        .replace("std::os::raw::c_void", "c_void")
+        .replace("unsafe ", "")
+}
+
+/// Checks `$function`, of as many arguments as there are `$any`, on both sides.
+macro_rules! same_signature {
+    ($($function:ident($($any:tt)*);)*) => {
+        [$({
+            assert_eq!(
+                signature(ffi::$function as unsafe extern "C" fn($($any,)*) -> _),
+                signature(header::$function as unsafe extern "C" fn($($any,)*) -> _),
+                stringify!($function),
+            );
+            stringify!($function)
+        },)*]
+    };
+}
+
+#[test]
+fn every_function_has_the_signature_that_the_header_declares() {
+    let checked = same_signature! {
+        ram_device_kind(_ _);
+        ram_device_may_map(_ _);
+        ram_device_load(_ _ _ _);
+        ram_device_store(_ _ _ _);
+        ram_device_read(_ _ _ _);
+        ram_device_write(_ _ _ _);
+    };
+    let declared = include_str!(concat!(env!("OUT_DIR"), "/header.rs"))
+        .matches("pub fn ram_device_")
+        .count();
+    let exported = include_str!("../../ram-device/src/ffi.rs")
+        .matches("#[no_mangle]")
+        .count();
+    assert_eq!(checked.len(), declared);
+    assert_eq!(checked.len(), exported);
+}
+
+#[test]
+fn the_struct_has_the_layout_that_the_header_declares() {
+    macro_rules! same_offset {
+        ($($field:ident)*) => {$({
+            let ours = MaybeUninit::<ffi::RamDevice>::uninit();
+            let theirs = MaybeUninit::<header::RamDevice>::uninit();
+            // SAFETY: addresses are computed within the values, nothing is
+            // read.
+            let (our, their) = unsafe {
+                (
+                    addr_of!((*ours.as_ptr()).$field) as usize - ours.as_ptr() as usize,
+                    addr_of!((*theirs.as_ptr()).$field) as usize - theirs.as_ptr() as usize,
+                )
+            };
+            assert_eq!(our, their, stringify!($field));
+        })*};
+    }
+    same_offset!(host size kind readonly);
+    assert_eq!(size_of::<ffi::RamDevice>(), size_of::<header::RamDevice>());
+}
+
+#[test]
+fn the_enums_have_the_values_that_the_header_declares() {
+    use policy::{Direct, Kind};
+    assert_eq!(
+        Kind::RegisterLike as u32,
+        header::RamDeviceKind_RAM_DEVICE_REGISTER_LIKE
+    );
+    assert_eq!(
+        Kind::MemoryLike as u32,
+        header::RamDeviceKind_RAM_DEVICE_MEMORY_LIKE
+    );
+    assert_eq!(
+        Direct::Auto as u32,
+        header::RamDeviceDirect_RAM_DEVICE_DIRECT_AUTO
+    );
+    assert_eq!(
+        Direct::On as u32,
+        header::RamDeviceDirect_RAM_DEVICE_DIRECT_ON
+    );
+    assert_eq!(
+        Direct::Off as u32,
+        header::RamDeviceDirect_RAM_DEVICE_DIRECT_OFF
+    );
+}
+
+#[test]
+fn a_c_program_can_call_them_all() {
+    extern "C" {
+        fn ram_device_call_all() -> std::os::raw::c_int;
+    }
+    // SAFETY: caller.c defines it, without preconditions.
+    let failed_line = unsafe { ram_device_call_all() };
+    assert_eq!(failed_line, 0, "the check at this line of caller.c failed");
+}

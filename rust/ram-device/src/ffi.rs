@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What C sees: the twin of `include/system/ram-device.h`, which documents each
+//! function.
+//!
+//! The only exported symbols of the crate.  A transfer that is not wholly
+//! inside the region is refused before anything is touched.
+
+use core::ffi::c_void;
+
+use crate::{
+    copy,
+    plan::Width,
+    policy::{self, Direct, Kind},
+    port::{Native, Word},
+};
+
+/// `struct RamDevice`: one RAM device region.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RamDevice {
+    /// Host virtual address of the region's first byte.
+    pub host: *mut u8,
+    /// Length in bytes; `host` is mapped for that many.
+    pub size: u64,
+    /// A `RamDeviceKind`; a plain number, because C may put any into it.
+    pub kind: u32,
+    /// The host mapping must not be written.
+    pub readonly: bool,
+}
+
+impl RamDevice {
+    /// The device address and the length of a transfer, if the region admits
+    /// it.
+    fn admit(&self, offset: u64, len: u64, is_write: bool) -> Option<(*mut u8, usize)> {
+        if !policy::may_access(self.readonly, is_write)
+            || !policy::is_inside(self.size, offset, len)
+        {
+            return None;
+        }
+        // A mapped region is no longer than the address space; the casts could
+        // only lose bits of a `size` that is a lie.
+        let offset = usize::try_from(offset).ok()?;
+        let len = usize::try_from(len).ok()?;
+        Some((self.host.wrapping_add(offset), len))
+    }
+
+    /// As [`RamDevice::admit`], for one access of `size` bytes.
+    fn admit_one(&self, offset: u64, size: u32, is_write: bool) -> Option<(*mut u8, Width)> {
+        let (device, len) = self.admit(offset, u64::from(size), is_write)?;
+        Some((device, Width::from_bytes(len)?))
+    }
+}
+
+/// Classifies a region.
+#[no_mangle]
+pub extern "C" fn ram_device_kind(prefetchable: bool, direct: u32) -> u32 {
+    policy::kind(prefetchable, Direct::from_raw(direct)) as u32
+}
+
+/// May a pointer into the region be handed out?
+///
+/// # Safety
+///
+/// `rd` must point to a valid [`RamDevice`].
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_may_map(rd: *const RamDevice, is_write: bool) -> bool {
+    // SAFETY: valid, says the caller.
+    let rd = unsafe { &*rd };
+    policy::may_map(Kind::from_raw(rd.kind), rd.readonly, is_write)
+}
+
+/// One load of 1, 2, 4 or 8 bytes.
+///
+/// # Safety
+///
+/// `rd` must point to a valid [`RamDevice`] whose memory stays mapped, and
+/// `value` to a `u64` that may be written.
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_load(
+    rd: *const RamDevice,
+    offset: u64,
+    size: u32,
+    value: *mut u64,
+) -> bool {
+    // SAFETY: valid, says the caller.
+    let rd = unsafe { &*rd };
+    let (loaded, done) = match rd.admit_one(offset, size, false) {
+        // SAFETY: admitted, hence inside the mapped region.
+        Some((device, width)) => (unsafe { copy::load(&mut Native, device, width) }, true),
+        None => (u64::MAX, false),
+    };
+    // SAFETY: writable, says the caller.
+    unsafe {
+        u64::store(value.cast(), loaded);
+    }
+    done
+}
+
+/// One store of 1, 2, 4 or 8 bytes.
+///
+/// # Safety
+///
+/// `rd` must point to a valid [`RamDevice`] whose memory stays mapped.
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_store(
+    rd: *const RamDevice,
+    offset: u64,
+    size: u32,
+    value: u64,
+) -> bool {
+    // SAFETY: valid, says the caller.
+    let rd = unsafe { &*rd };
+    match rd.admit_one(offset, size, true) {
+        Some((device, width)) => {
+            // SAFETY: admitted, hence inside the mapped region and writable.
+            unsafe {
+                copy::store(&mut Native, device, width, value);
+            }
+            true
+        }
+        None => false,
+    }
+}
+
+/// Copies from the device to RAM.
+///
+/// # Safety
+///
+/// `rd` must point to a valid [`RamDevice`] whose memory stays mapped, and
+/// `ram` to `len` bytes that may be written.
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_read(
+    rd: *const RamDevice,
+    offset: u64,
+    ram: *mut c_void,
+    len: u64,
+) -> bool {
+    // SAFETY: valid, says the caller.
+    let rd = unsafe { &*rd };
+    let ram: *mut u8 = ram.cast();
+    match rd.admit(offset, len, false) {
+        Some((device, len)) => {
+            // SAFETY: admitted, hence inside the mapped region; the caller
+            // vouches for `ram`.
+            unsafe {
+                copy::read(&mut Native, device, ram, len);
+            }
+            true
+        }
+        None => {
+            let mut at = 0;
+            while at < len {
+                // SAFETY: among the `len` bytes that the caller vouches for,
+                // which a `usize` can count.
+                unsafe {
+                    u8::store(ram.wrapping_add(at as usize), 0xff);
+                }
+                at = at.wrapping_add(1);
+            }
+            false
+        }
+    }
+}
+
+/// Copies from RAM to the device.
+///
+/// # Safety
+///
+/// `rd` must point to a valid [`RamDevice`] whose memory stays mapped, and
+/// `ram` to `len` bytes that may be read.
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_write(
+    rd: *const RamDevice,
+    offset: u64,
+    ram: *const c_void,
+    len: u64,
+) -> bool {
+    // SAFETY: valid, says the caller.
+    let rd = unsafe { &*rd };
+    match rd.admit(offset, len, true) {
+        Some((device, len)) => {
+            // SAFETY: admitted, hence inside the mapped region and writable;
+            // the caller vouches for `ram`.
+            unsafe {
+                copy::write(&mut Native, device, ram.cast(), len);
+            }
+            true
+        }
+        None => false,
+    }
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! One access of one width (C3, C4).
+//!
+//! Everything that touches memory passes through [`Port`], so that a test can
+//! put a recorder in its place.  The real one, [`Native`], is inline assembly
+//! on x86-64 and aarch64: rustc may turn a loop of `write_volatile()` into
+//! stores with writeback (rust-lang/rust#131894), which KVM cannot decode when
+//! it has to emulate the access.  Linux does the same in
+//! `arch/arm64/include/asm/io.h`.
+//!
+//! Ordering: none beyond program order.  The assembly is taken to read and
+//! write all of memory, so the compiler moves no access across it.
+
+use crate::plan::Misaligned;
+
+/// An unsigned integer that one access can move.
+pub trait Word: Copy + Into<u64> {
+    /// The low bytes of `value`.
+    fn truncated(value: u64) -> Self;
+
+    /// Loads from `addr` with one instruction.
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be mapped readable for the width of `Self`, and aligned
+    /// unless the host allows a misaligned access to what is mapped there.
+    unsafe fn load(addr: *const u8) -> Self;
+
+    /// Stores to `addr` with one instruction.
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be mapped writable for the width of `Self`, and aligned
+    /// unless the host allows a misaligned access to what is mapped there.  No
+    /// Rust reference to that memory may be live.
+    unsafe fn store(addr: *mut u8, value: Self);
+}
+
+/// The way to the device side of a transfer.
+pub trait Port {
+    /// What a misaligned transfer of 2, 4 or 8 bytes becomes (C1).
+    const MISALIGNED: Misaligned;
+
+    /// One load from the device.
+    ///
+    /// # Safety
+    ///
+    /// As [`Word::load`].
+    unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W;
+
+    /// One store to the device.
+    ///
+    /// # Safety
+    ///
+    /// As [`Word::store`].
+    unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W);
+}
+
+/// The real device, at host virtual addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Native;
+
+impl Port for Native {
+    const MISALIGNED: Misaligned = if cfg!(target_arch = "x86_64") {
+        Misaligned::OneAccess
+    } else {
+        Misaligned::Split
+    };
+
+    #[inline(always)]
+    unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W {
+        // SAFETY: the caller's obligation is the same.
+        unsafe { W::load(addr) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
+        // SAFETY: the caller's obligation is the same.
+        unsafe { W::store(addr, value) }
+    }
+}
+
+/// Implements [`Word`] for `$word` with one instruction each way.
+///
+/// The base register stands alone in the operand: no displacement, no index,
+/// no writeback (C4).
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! asm_word {
+    ($word:ty, $register:ident, $load:literal, $store:literal) => {
+        impl Word for $word {
+            fn truncated(value: u64) -> Self {
+                // Truncation is what is asked for.
+                value as Self
+            }
+
+            #[inline(always)]
+            unsafe fn load(addr: *const u8) -> Self {
+                let value: Self;
+                // SAFETY: one load; the caller vouches for the address.
+                unsafe {
+                    core::arch::asm!(
+                        $load,
+                        value = out($register) value,
+                        addr = in(reg) addr,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                value
+            }
+
+            #[inline(always)]
+            unsafe fn store(addr: *mut u8, value: Self) {
+                // SAFETY: one store; the caller vouches for the address.
+                unsafe {
+                    core::arch::asm!(
+                        $store,
+                        value = in($register) value,
+                        addr = in(reg) addr,
+                        options(nostack, preserves_flags),
+                    );
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use super::Word;
+
+    asm_word!(
+        u8,
+        reg_byte,
+        "mov {value}, byte ptr [{addr}]",
+        "mov byte ptr [{addr}], {value}"
+    );
+    asm_word!(
+        u16,
+        reg,
+        "mov {value:x}, word ptr [{addr}]",
+        "mov word ptr [{addr}], {value:x}"
+    );
+    asm_word!(
+        u32,
+        reg,
+        "mov {value:e}, dword ptr [{addr}]",
+        "mov dword ptr [{addr}], {value:e}"
+    );
+    asm_word!(
+        u64,
+        reg,
+        "mov {value:r}, qword ptr [{addr}]",
+        "mov qword ptr [{addr}], {value:r}"
+    );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use super::Word;
+
+    asm_word!(
+        u8,
+        reg,
+        "ldrb {value:w}, [{addr}]",
+        "strb {value:w}, [{addr}]"
+    );
+    asm_word!(
+        u16,
+        reg,
+        "ldrh {value:w}, [{addr}]",
+        "strh {value:w}, [{addr}]"
+    );
+    asm_word!(
+        u32,
+        reg,
+        "ldr {value:w}, [{addr}]",
+        "str {value:w}, [{addr}]"
+    );
+    asm_word!(
+        u64,
+        reg,
+        "ldr {value:x}, [{addr}]",
+        "str {value:x}, [{addr}]"
+    );
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod volatile {
+    use super::Word;
+
+    /// Implements [`Word`] for `$word` with volatile accesses (C4, "other
+    /// hosts").
+    macro_rules! volatile_word {
+        ($word:ty) => {
+            impl Word for $word {
+                fn truncated(value: u64) -> Self {
+                    // Truncation is what is asked for.
+                    value as Self
+                }
+
+                #[inline(always)]
+                unsafe fn load(addr: *const u8) -> Self {
+                    // SAFETY: the caller vouches for the address.
+                    unsafe { addr.cast::<Self>().read_volatile() }
+                }
+
+                #[inline(always)]
+                unsafe fn store(addr: *mut u8, value: Self) {
+                    // SAFETY: the caller vouches for the address.
+                    unsafe { addr.cast::<Self>().write_volatile(value) }
+                }
+            }
+        };
+    }
+
+    volatile_word!(u8);
+    volatile_word!(u16);
+    volatile_word!(u32);
+    volatile_word!(u64);
+}
+
+/// Loads from the RAM side, at any alignment (C5).
+///
+/// The guest may write there at the same time; on x86-64 and aarch64 the
+/// instruction is assembly, so that such a race is the hardware's to define.
+///
+/// # Safety
+///
+/// `addr` must be mapped readable for the width of `W`.
+#[inline(always)]
+pub unsafe fn ram_load<W: Word>(addr: *const u8) -> W {
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        // SAFETY: mapped, says the caller; the host allows a misaligned access
+        // to RAM.
+        unsafe { W::load(addr) }
+    } else {
+        // SAFETY: mapped, says the caller.
+        unsafe { addr.cast::<W>().read_unaligned() }
+    }
+}
+
+/// Stores to the RAM side, at any alignment (C5).
+///
+/// # Safety
+///
+/// `addr` must be mapped writable for the width of `W`.  No Rust reference to
+/// that memory may be live.
+#[inline(always)]
+pub unsafe fn ram_store<W: Word>(addr: *mut u8, value: W) {
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        // SAFETY: mapped, says the caller; the host allows a misaligned access
+        // to RAM.
+        unsafe { W::store(addr, value) }
+    } else {
+        // SAFETY: mapped, says the caller.
+        unsafe { addr.cast::<W>().write_unaligned(value) }
+    }
+}

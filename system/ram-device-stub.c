@@ -1,0 +1,40 @@
+/*
+ * RAM device regions in builds without Rust
+ *
+ * memory_region_get_ram_device() answers false there, so that RAM devices are
+ * accessed as they were before rust/ram-device came; nothing gets here.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "system/ram-device.h"
+
+bool ram_device_may_map(const RamDevice *rd, bool is_write)
+{
+    g_assert_not_reached();
+}
+
+bool ram_device_load(const RamDevice *rd, uint64_t offset, unsigned size,
+                     uint64_t *value)
+{
+    g_assert_not_reached();
+}
+
+bool ram_device_store(const RamDevice *rd, uint64_t offset, unsigned size,
+                      uint64_t value)
+{
+    g_assert_not_reached();
+}
+
+bool ram_device_read(const RamDevice *rd, uint64_t offset, void *ram,
+                     uint64_t len)
+{
+    g_assert_not_reached();
+}
+
+bool ram_device_write(const RamDevice *rd, uint64_t offset, const void *ram,
+                      uint64_t len)
+{
+    g_assert_not_reached();
+}
