@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shows virtio-blk requests into a PCI BAR that the kernel's vfio-pci has assigned, without any GPU.
+
+    demonstrate.py --patched EMULATOR [--stock EMULATOR] --work FOLDER
+
+One outer VM is run; in it, each emulator makes the same requests between a disk and the BAR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import outer_vm
+from inside import RESULTS_FILE
+from transfers import (
+    BAR_FILE,
+    DESCRIPTOR_COUNTS,
+    DIRECTIONS,
+    DISK_FILE,
+    FILE_SIZE,
+    KIB,
+    OK,
+    SIZES,
+    Outcome,
+    Transfer,
+    Variant,
+    differences,
+    plan,
+    prepare,
+)
+
+STOCK, OVERRIDE_OFF, PATCHED = "stock", "override off", "patched"
+TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one run has shown."""
+
+    variants: list[Variant]
+    outcomes: list[Outcome]
+    bar_lines: dict[str, list[str]]
+    differences: list[str]
+
+    def of(self, variant: str, direction: str | None = None, size: int | None = None) -> list[Outcome]:
+        """The outcomes of one variant, in one direction or of one size if these are given."""
+        return [
+            outcome
+            for outcome in self.outcomes
+            if outcome.variant == variant
+            and direction in (None, outcome.transfer.direction)
+            and size in (None, outcome.transfer.size)
+        ]
+
+
+def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str], None]) -> Report:
+    """Run the outer VM once over all variants, and compare what the host then sees."""
+    emulators = [(STOCK, stock.resolve(), "")] if stock else []
+    emulators += [
+        (OVERRIDE_OFF, patched.resolve(), "x-ram-device-direct=off"),
+        (PATCHED, patched.resolve(), "x-ram-device-direct=auto"),
+    ]
+    work = work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    variants = plan(emulators)
+    prepare(work, variants)
+    outcomes: list[Outcome] = []
+    bar_lines: dict[str, list[str]] = {}
+
+    def take(line: str) -> None:
+        result = json.loads(line)
+        if "mtree" in result:
+            lines = [text.strip() for text in result["mtree"]["text"].splitlines() if "ramd" in text]
+            bar_lines[result["mtree"]["variant"]] = list(dict.fromkeys(lines))
+        else:
+            outcome = result["outcome"]
+            outcomes.append(Outcome(**{**outcome, "transfer": Transfer(**outcome["transfer"])}))
+            progress(f"{len(outcomes)}/{sum(len(v.transfers) for v in variants)} {sentence(outcomes[-1])}")
+
+    progress("getting the outer VM's kernel")
+    kernel = outer_vm.debian_kernel(outer_vm.cache_folder())
+    progress("starting the outer VM")
+    memory = f"memory-backend-file,id=bar,size={FILE_SIZE},mem-path={work / BAR_FILE},share=on"
+    disk = f"if=virtio,format=raw,file={work / DISK_FILE}"
+    outer_vm.run(
+        kernel,
+        work,
+        command=[sys.executable, "-B", "-S", str(Path(__file__).resolve().with_name("inside.py")), str(work)],
+        devices=["-object", memory, "-device", "ivshmem-plain,memdev=bar", "-drive", disk],
+        timeout=TIMEOUT,
+        follow=work / RESULTS_FILE,
+        on_line=take,
+    )
+    return Report(variants, outcomes, bar_lines, differences(work, outcomes))
+
+
+def sentence(outcome: Outcome) -> str:
+    """One outcome in one line."""
+    transfer = outcome.transfer
+    asked = f"{transfer.size} B {transfer.direction} in {transfer.descriptors} descriptor(s)"
+    return f"{outcome.variant}: {asked}: {outcome.verdict}"
+
+
+def table(report: Report) -> str:
+    """Sizes and directions down, variants across; a cell tells the descriptor counts apart if they differ."""
+    names = [variant.name for variant in report.variants]
+    rows = [["request", *names]]
+    for size in SIZES:
+        for direction in DIRECTIONS:
+            cells = []
+            for name in names:
+                verdicts = {made.transfer.descriptors: made.verdict for made in report.of(name, direction, size)}
+                if len(set(verdicts.values())) == 1:
+                    cells.append(f"{verdicts[DESCRIPTOR_COUNTS[0]]}, {' and '.join(map(str, verdicts))} descriptors")
+                else:
+                    cells.append(", ".join(f"{count}: {found}" for count, found in verdicts.items()))
+            shown = f"{size} B" if size < KIB else f"{size // KIB} KiB"
+            rows.append([f"{shown:>8} {direction}", *cells])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
+    parser.add_argument("--stock", type=Path, help="qemu-system-aarch64 without it, to compare with")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the BAR's memory, the disk and the logs")
+    chosen = parser.parse_args()
+    if missing := outer_vm.missing_packages():
+        parser.exit(1, f"install {' '.join(missing)} first\n")
+    for emulator in filter(None, (chosen.patched, chosen.stock)):
+        if not os.access(emulator, os.X_OK):
+            parser.error(f"{emulator} is no program")
+    begun = time.monotonic()
+
+    def progress(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.1f} s] {text}", flush=True)
+
+    try:
+        report = run(chosen.patched, chosen.stock, chosen.work, progress)
+    except outer_vm.OuterVmError as failed:
+        parser.exit(1, f"{failed}\n")
+    print(f"\n{table(report)}\n")
+    for variant in report.variants:
+        print(f"{variant.name}: the BAR in `info mtree`:")
+        print("\n".join(f"    {line}" for line in report.bar_lines[variant.name]))
+        if messages := [made.message for made in report.of(variant.name) if made.message]:
+            print(f"  it had something to say at {len(messages)} requests; at the first of them:")
+            print("\n".join(f"    {line}" for line in messages[0].splitlines()))
+    print("\nThe BAR's memory and the disk as the host sees them, compared whole:")
+    print("\n".join(report.differences) or "all that succeeded is there, and nothing else has changed.")
+    asked = report.of(PATCHED)
+    made = sum(outcome.verdict == OK for outcome in asked)
+    print(f"\nThe patched emulator made {made} of {len(asked)} requests, with equal contents on both sides.")
+    return 0 if made == len(asked) and not report.differences else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs inside the outer VM: gives its ivshmem device to inner emulators, and carries out the plan with each.
+
+    inside.py WORK
+
+Writes one JSON object a line to WORK/results.jsonl, which the host follows: {"mtree": ...} for each emulator
+once its BAR is placed, {"outcome": ...} for each transfer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pci
+from qtest_client import Emulator, EmulatorError
+from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, Outcome, Transfer, Variant, planned
+from virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
+
+RESULTS_FILE = "results.jsonl"
+IVSHMEM = (0x1AF4, 0x1110)
+IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, 2
+# A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel
+# refuses for a BAR (EFAULT); here the data goes through the page cache.
+OUTER_DISK = Path("/dev/vda")
+
+
+def bind_to_vfio(vendor: int, device: int) -> str:
+    """Give the device with these IDs to vfio-pci; its PCI address."""
+    for folder in Path("/sys/bus/pci/devices").iterdir():
+        ids = [int((folder / name).read_text(), 16) for name in ("vendor", "device")]
+        if ids == [vendor, device]:
+            (folder / "driver_override").write_text("vfio-pci")
+            Path("/sys/bus/pci/drivers_probe").write_text(folder.name)
+            if not (folder / "driver").exists():
+                raise SystemExit(f"vfio-pci doesn't take {folder.name}: see the console")
+            return folder.name
+    raise SystemExit(f"the outer VM has no PCI device {vendor:04x}:{device:04x}")
+
+
+@dataclass(frozen=True)
+class InnerMachine:
+    """A running inner emulator with the assigned device's BAR placed and a driver on its disk."""
+
+    emulator: Emulator
+    bar: pci.Bar
+    disk: VirtioBlk
+
+
+def messages_file(variant: Variant, work: Path) -> Path:
+    """Where all that the variant's emulators say is kept."""
+    return work / f"{variant.name.replace(' ', '-')}.messages"
+
+
+@contextmanager
+def inner_machine(variant: Variant, work: Path, host_address: str) -> Iterator[InnerMachine]:
+    """A fresh emulator of the variant."""
+    device = ",".join(filter(None, ["vfio-pci", f"host={host_address}", variant.properties]))
+    command = [
+        variant.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
+        "-global", "virtio-mmio.force-legacy=false", "-drive", f"if=none,id=disk,format=raw,file={OUTER_DISK}",
+        "-device", "virtio-blk-device,drive=disk", "-device", device,
+    ]  # fmt: skip
+    with Emulator(command, messages_file(variant, work)) as emulator:
+        try:
+            bar = pci.find(emulator.qtest, *IVSHMEM).place_bar(IVSHMEM_MEMORY_BAR, pci.HIGH_MMIO)
+            disk = VirtioBlk(emulator.qtest)
+        except EmulatorError as error:
+            raise SystemExit(f"{variant.name}: {error}; {emulator.state()}\n{emulator.messages()}") from None
+        yield InnerMachine(emulator, bar, disk)
+
+
+def carry_out(transfer: Transfer, machine: InnerMachine) -> tuple[str, str]:
+    """Make one transfer; OK if the BAR then holds what the disk holds, and the sha256 of what it holds."""
+    begin = address = machine.bar.address + transfer.bar_offset
+    segments = []
+    for size in transfer.pieces():
+        segments.append(Segment(address, size))
+        address += size
+    machine.disk.transfer(transfer.direction == TO_BAR, transfer.disk_offset // SECTOR, segments)
+    in_bar = machine.emulator.qtest.read(begin, transfer.size)
+    with OUTER_DISK.open("rb") as file:
+        file.seek(transfer.disk_offset)
+        on_disk = file.read(transfer.size)
+    return OK if in_bar == on_disk else WRONG, hashlib.sha256(in_bar).hexdigest()
+
+
+def attempt(transfer: Transfer, machine: InnerMachine, variant: Variant) -> Outcome:
+    """Make one transfer, come what may; a failure's message has all that the emulator said meanwhile."""
+    said, sha256, reason = len(machine.emulator.messages()), "", ""
+    try:
+        verdict, sha256 = carry_out(transfer, machine)
+    except DeviceNeedsReset:
+        verdict = LOST_DEVICE
+    except RequestFailed as failed:
+        verdict, reason = IO_ERROR, str(failed)
+    except EmulatorError as gone:
+        verdict, reason = LOST_EMULATOR, f"{gone}; {machine.emulator.state()}"
+    message = "\n".join(filter(None, [reason, machine.emulator.messages()[said:].strip()]))
+    return Outcome(variant.name, transfer, verdict, message, sha256)
+
+
+def run_variant(variant: Variant, work: Path, host_address: str) -> Iterator[dict[str, object]]:
+    """Every transfer of the plan; the emulator is started afresh after each one that fails."""
+    messages_file(variant, work).unlink(missing_ok=True)
+    left = list(variant.transfers)
+    while left:
+        with inner_machine(variant, work, host_address) as machine:
+            if len(left) == len(variant.transfers):
+                yield {"mtree": {"variant": variant.name, "text": machine.emulator.monitor("info mtree")}}
+            verdict = OK
+            while left and verdict == OK:
+                outcome = attempt(left.pop(0), machine, variant)
+                verdict = outcome.verdict
+                yield {"outcome": asdict(outcome)}
+
+
+def main() -> None:
+    work = Path(sys.argv[1])
+    host_address = bind_to_vfio(*IVSHMEM)
+    with (work / RESULTS_FILE).open("a", buffering=1) as results:
+        for variant in planned(work):
+            for result in run_variant(variant, work, host_address):
+                results.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""virtio-blk requests into a BAR that the kernel's vfio-pci has assigned: what the patched emulator must do.
+
+One outer VM is run for all of these tests. The emulators are named by environment variables:
+RAM_DEVICE_PATCHED, and RAM_DEVICE_STOCK for the tests that show the bug.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import demonstrate
+import outer_vm
+from demonstrate import OVERRIDE_OFF, PATCHED, STOCK, Report
+from inside import IVSHMEM_MEMORY_BAR, IVSHMEM_REGISTER_BAR
+from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK
+
+BOUNCE_BUFFER = 4 * KIB
+FITTING = [size for size in SIZES if size <= BOUNCE_BUFFER]
+TOO_LARGE = [size for size in SIZES if size > BOUNCE_BUFFER]
+KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
+
+
+def emulator(variable: str) -> Path | None:
+    """The emulator that the environment variable names."""
+    value = os.environ.get(variable)
+    if value and not os.access(value, os.X_OK):
+        pytest.fail(f"{variable} is {value}, which is no program")
+    return Path(value) if value else None
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What one run of the outer VM has shown."""
+    patched = emulator("RAM_DEVICE_PATCHED")
+    if patched is None:
+        pytest.skip("RAM_DEVICE_PATCHED names no emulator to test")
+    if missing := outer_vm.missing_packages():
+        pytest.skip(f"the outer VM needs these Debian packages: {' '.join(missing)}")
+    return demonstrate.run(patched, emulator("RAM_DEVICE_STOCK"), tmp_path_factory.mktemp("vfio"), print)
+
+
+@pytest.fixture
+def stock(report: Report) -> Report:
+    """The same, if there was a stock emulator to compare with."""
+    if not report.of(STOCK):
+        pytest.skip("RAM_DEVICE_STOCK names no emulator to compare with")
+    return report
+
+
+def verdicts(report: Report, variant: str, direction: str, size: int) -> dict[int, str]:
+    """The verdict for each number of descriptors that such a request was made of."""
+    return {made.transfer.descriptors: made.verdict for made in report.of(variant, direction, size)}
+
+
+def line_of_bar(index: int, report: Report, variant: str) -> str:
+    """The line of `info mtree` that shows the memory of this BAR."""
+    (line,) = (line for line in report.bar_lines[variant] if f"BAR {index} " in line)
+    return line
+
+
+def all_are(verdict: str) -> dict[int, str]:
+    return dict.fromkeys(DESCRIPTOR_COUNTS, verdict)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_patched_reads_from_the_disk_into_the_bar(report: Report, size: int) -> None:
+    assert verdicts(report, PATCHED, TO_BAR, size) == all_are(OK)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_patched_writes_from_the_bar_to_the_disk(report: Report, size: int) -> None:
+    assert verdicts(report, PATCHED, TO_DISK, size) == all_are(OK)
+
+
+def test_the_host_finds_in_bar_and_disk_just_what_the_requests_that_succeeded_have_moved(report: Report) -> None:
+    assert report.differences == []
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("size", FITTING)
+def test_stock_makes_requests_that_fit_its_bounce_buffer(stock: Report, size: int, direction: str) -> None:
+    assert verdicts(stock, STOCK, direction, size) == all_are(OK)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("size", TOO_LARGE)
+def test_stock_loses_the_device_to_larger_requests_with_the_known_message(
+    stock: Report, size: int, direction: str
+) -> None:
+    assert verdicts(stock, STOCK, direction, size) == all_are(LOST_DEVICE)
+    for failed in stock.of(STOCK, direction, size):
+        assert failed.message.endswith(KNOWN_MESSAGE)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("size", FITTING)
+def test_override_off_makes_requests_that_fit_the_bounce_buffer(report: Report, size: int, direction: str) -> None:
+    assert verdicts(report, OVERRIDE_OFF, direction, size) == all_are(OK)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("size", TOO_LARGE)
+def test_override_off_loses_the_device_to_larger_requests_but_names_region_and_remedy(
+    report: Report, size: int, direction: str
+) -> None:
+    assert verdicts(report, OVERRIDE_OFF, direction, size) == all_are(LOST_DEVICE)
+    for failed in report.of(OVERRIDE_OFF, direction, size):
+        assert KNOWN_MESSAGE in failed.message
+        assert f"BAR {IVSHMEM_MEMORY_BAR}" in failed.message
+        assert "x-ram-device-direct" in failed.message
+
+
+def test_info_mtree_calls_the_prefetchable_bar_memory_like(report: Report) -> None:
+    assert "memory-like" in line_of_bar(IVSHMEM_MEMORY_BAR, report, PATCHED)
+
+
+def test_info_mtree_calls_the_bar_that_is_not_prefetchable_register_like(report: Report) -> None:
+    assert "register-like" in line_of_bar(IVSHMEM_REGISTER_BAR, report, PATCHED)
+
+
+def test_info_mtree_calls_the_prefetchable_bar_register_like_with_override_off(report: Report) -> None:
+    assert "register-like" in line_of_bar(IVSHMEM_MEMORY_BAR, report, OVERRIDE_OFF)
