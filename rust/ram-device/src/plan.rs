@@ -56,8 +56,8 @@ pub enum Misaligned {
     /// One access, as the guest prescribed it: the host's architecture allows
     /// that to device memory.
     OneAccess,
-    /// Aligned pieces: on device memory a misaligned access would fault (Arm
-    /// ARM DDI 0487, B2.7.2 "Device memory").
+    /// Aligned pieces: a misaligned access to Device memory would fault (Arm
+    /// Architecture Reference Manual for A-profile, "Device memory").
     Split,
 }
 

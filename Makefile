@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door. Everything is made in build/, which is Meson's build folder too.
+
+BASE ?= 10.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+work = build/qemu/$(BASE)
+python = python3 -B
+meson = build/venv/bin/meson
+export RAM_DEVICE_DOWNLOADS = $(CURDIR)/build/downloads
+
+# TARGETS= and QEMU_SRC= stay in force until they are given again.
+options = -Dbase=$(BASE)
+ifdef TARGETS
+options += -Dtargets=$(TARGETS)
+endif
+ifneq ($(origin QEMU_SRC),undefined)
+options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
+endif
+
+.PHONY: all check build setup series export install clean help
+
+all: setup
+	@ninja -C build patched
+	@ninja -C build demonstrate
+	@$(python) scripts/summary.py $(RAM_DEVICE_DOWNLOADS)
+
+check:
+	@rm -f build/meson-logs/testlog.json
+	@$(MAKE) --no-print-directory all && $(meson) test -C build --print-errorlogs; status=$$?; \
+	$(python) scripts/results.py build && exit $$status
+
+build: setup
+	@ninja -C build patched
+
+setup:
+	@mkdir -p build && rm -f $(RAM_DEVICE_DOWNLOADS)* && touch $(RAM_DEVICE_DOWNLOADS).began
+	@scripts/needs
+	@$(python) scripts/python_env.py build/venv
+	@$(meson) setup $(if $(wildcard build/build.ninja),--reconfigure) build $(options) >build/setup.log || \
+		{ cat build/setup.log; exit 1; }
+
+series: setup
+	@ninja -C build tree
+	@echo "-- the mail-ready series is in $(work)/series"
+
+export:
+	@$(python) scripts/export.py --base $(BASE) --work $(work)
+
+install:
+	@$(python) scripts/install.py --base $(BASE) --work $(work) --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make           build the patched emulator, and show with it what the series mends"
+	@echo "make check     that, and all tests"
+	@echo "make build     the patched emulator alone"
+	@echo "make series    the series as it can be mailed, in $(work)/series"
+	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"
+	@echo "make install   the emulator into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
+	@echo "make clean     remove build/"
+	@echo
+	@echo "TARGETS=aarch64-softmmu,x86_64-softmmu  QEMU's targets"
+	@echo "QEMU_SRC=PATH                           a source of your own: unpacked release, tarball, git checkout"
+	@echo "BASE=$(BASE)                               the QEMU version"

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QEMU's source from a Debian suite, by an apt configuration of our own.
+
+The mirrors and the key ring are those that the machine's apt uses; the machine's apt itself isn't changed, and apt
+checks the signatures as always.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workplace import Refused, downloaded, run, say
+
+APT_CONFIGURATION = Path("/etc/apt")
+OTHER_WAY = ("Give QEMU's source yourself: make QEMU_SRC=PATH, where PATH is an unpacked release, "
+             "a release tarball or a git checkout of {base}.x")
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One of the machine's apt sources: where it is and what proves its signature."""
+
+    uris: str
+    suites: str
+    signed_by: str
+
+
+def mirrors(configuration: Path = APT_CONFIGURATION) -> list[Mirror]:
+    """The machine's apt sources that carry main, in both of apt's notations."""
+    found: list[Mirror] = []
+    for path in sorted((configuration / "sources.list.d").glob("*.sources")):
+        text = "".join(line for line in path.read_text().splitlines(True) if not line.startswith("#"))
+        for stanza in re.split(r"\n\s*\n", text):
+            fields = {key.lower(): value.strip()
+                      for key, value in re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, re.M)}
+            if "main" in fields.get("components", "").split() and fields.get("enabled", "yes") != "no":
+                found.append(Mirror(fields.get("uris", ""), fields.get("suites", ""), fields.get("signed-by", "")))
+    for path in [configuration / "sources.list", *sorted((configuration / "sources.list.d").glob("*.list"))]:
+        for line in path.read_text().splitlines() if path.is_file() else []:
+            entry = re.match(r"deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*\bmain\b.*)", line.strip())
+            if entry:
+                key = re.search(r"signed-by=(\S+)", entry[1] or "")
+                found.append(Mirror(entry[2], entry[3], key[1] if key else ""))
+    return found
+
+
+def source_stanzas(suite: str, known: list[Mirror]) -> str:
+    """The deb-src stanzas of a suite, on the mirrors that are known."""
+    stanzas: list[str] = []
+    for mirror in known:
+        if any(name.endswith("-security") for name in mirror.suites.split()):
+            suites = f"{suite}-security"
+        else:
+            suites = f"{suite} {suite}-updates"
+        signed_by = f"Signed-By: {mirror.signed_by}\n" if mirror.signed_by else ""
+        stanza = f"Types: deb-src\nURIs: {mirror.uris}\nSuites: {suites}\nComponents: main\n{signed_by}"
+        if stanza not in stanzas:
+            stanzas.append(stanza)
+    return "\n".join(stanzas)
+
+
+def is_debian() -> bool:
+    """Whether this machine's mirrors can be expected to have Debian's suites."""
+    release = Path("/etc/os-release")
+    return release.is_file() and re.search(r'^ID="?debian"?$', release.read_text(), re.M) is not None
+
+
+def download(base: str, suite: str, folder: Path) -> Path:
+    """Fetch QEMU's original tarball of the suite into the folder; its path there."""
+    known = mirrors() if is_debian() else []
+    if not known:
+        raise Refused(f"asked for QEMU {base} from Debian {suite}, but this machine has no apt source of Debian.\n"
+                      f"  {OTHER_WAY.format(base=base)}.")
+    for name in ("parts", "lists/partial", "cache/archives/partial", "files"):
+        (folder / name).mkdir(parents=True)
+    (folder / "parts" / "qemu.sources").write_text(source_stanzas(suite, known))
+    private = {"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": folder / "parts",
+               "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache",
+               "APT::Update::Error-Mode": "any", "Acquire::Retries": "2", "Acquire::http::Timeout": "60"}
+    if os.geteuid() == 0:
+        private["APT::Sandbox::User"] = "root"
+    apt = ["apt-get", "-q", *(word for name, value in private.items() for word in ("-o", f"{name}={value}"))]
+    say(f"downloading QEMU {base}'s source from Debian {suite} (40 MB)")
+    try:
+        run([*apt, "update"])
+        downloaded(f"Debian {suite}'s list of sources", size(folder / "lists"))
+        run([*apt, "source", "--download-only", "--tar-only", "qemu"], cwd=folder / "files")
+    except Refused as failure:
+        said = [line.strip() for line in str(failure).splitlines() if line.strip().startswith(("E:", "W:"))]
+        raise Refused(f"asked for QEMU {base} from Debian {suite}, but apt could not get it:\n"
+                      f"  {(said or [str(failure)])[0]}\n  {OTHER_WAY.format(base=base)}.") from failure
+    tarball, = (folder / "files").glob("qemu_*.orig.tar.*[!c]")
+    downloaded(tarball.name, tarball.stat().st_size)
+    return tarball
+
+
+def size(folder: Path) -> int:
+    """The bytes that a folder's files take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The file ``series``: which commit brings which new files.
+
+A line is ``NNNN-name.patch path path ...``. The patch holds a commit's message and its edits of QEMU's own files; the
+paths are this repository's files and folders that the commit brings into QEMU's tree at the same place. A file that
+two lines cover belongs to the line that names it more closely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from workplace import Refused, Workplace, git
+
+
+@dataclass
+class Entry:
+    """One commit of the series: its patch, the paths on its line, and the files found there."""
+
+    patch: Path
+    paths: list[str]
+    files: list[str] = field(default_factory=list)
+
+
+def read(patches: Path) -> tuple[list[str], list[Entry]]:
+    """The comment at the top of the file ``series``, and its entries."""
+    file = patches / "series"
+    if not file.is_file():
+        raise Refused(f"there is no {file}: no series for this base yet")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    comment = []
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            break
+        comment.append(line)
+    entries = [Entry(patches / words[0], words[1:]) for line in lines if (words := line.partition("#")[0].split())]
+    for entry in entries:
+        if not entry.patch.is_file():
+            raise Refused(f"{file} names {entry.patch.name}, but there is no such file beside it")
+    return comment, entries
+
+
+def find_files(place: Workplace, checkout: Path, entries: list[Entry]) -> None:
+    """Give each entry the files that it brings, as they lie in the checkout now, without what .gitignore names."""
+    owner: dict[str, Entry] = {}
+    for entry in entries:
+        for path in entry.paths:
+            if path in owner:
+                raise Refused(f"the series names {path} twice: for {owner[path].patch.name} and {entry.patch.name}")
+            owner[path] = entry
+    bare = set(owner)
+    for file in untracked(place, checkout, list(owner)):
+        above = [str(path) for path in (PurePosixPath(file), *PurePosixPath(file).parents) if str(path) in owner]
+        owner[above[0]].files.append(file)
+        bare.difference_update(above)
+    for path in sorted(bare):
+        raise Refused(f"the series' line {owner[path].patch.name} names {path}, but {checkout} has no such file")
+
+
+def untracked(place: Workplace, checkout: Path, paths: list[str]) -> list[str]:
+    """The files below the paths that .gitignore doesn't name; works in an exported checkout (without .git) too."""
+    if not paths:
+        return []
+    listed = git("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard", "--", *paths, cwd=checkout,
+                 GIT_DIR=place.repository, GIT_WORK_TREE=checkout, GIT_INDEX_FILE=place.scratch("index"))
+    return sorted(filter(None, listed.split("\0")))

@@ -1,0 +1,421 @@
+/*
+ * RAM device regions: virtio-blk with its buffers and rings in them
+ *
+ * This is what a guest does that has a GPU's memory online as system RAM: page
+ * cache, hence virtio descriptors, lie in a BAR.  Each test is named by the
+ * sentence that it proves.  What a request moves is compared byte by byte with
+ * the disk's image, neighbouring bytes included.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "hw/pci/pci_regs.h"
+#include "libqtest.h"
+#include "standard-headers/linux/virtio_blk.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "ram-device-blk.h"
+
+/*
+ * Layouts and sizes
+ */
+
+static const size_t sizes[] = {
+    512, 1 * KiB, 2 * KiB, 4 * KiB, 8 * KiB, 16 * KiB, 64 * KiB, 256 * KiB,
+    1 * MiB,
+};
+
+#define MANY 32
+
+static const BlkLayout layouts[] = {
+    { "data-in-memory-like", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+      .pieces = 1, .max = 1 * MiB },
+    { "data-in-memory-like-in-pieces", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+      .pieces = MANY, .max = 1 * MiB },
+    { "data-in-memory-like-indirect", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+      true, TARGET_RAM, .pieces = MANY, .max = 1 * MiB },
+    { "data-and-table-in-memory-like", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+      true, TARGET_MEM, .pieces = MANY, .max = 1 * MiB },
+    { "all-in-memory-like", TARGET_MEM, TARGET_MEM, TARGET_MEM,
+      true, TARGET_MEM, .pieces = MANY, .max = 1 * MiB },
+    { "table-in-register-like", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+      true, TARGET_REG, .pieces = MANY, .max = 64 * KiB },
+    { "rings-in-register-like", TARGET_REG, TARGET_RAM, TARGET_MEM,
+      .pieces = MANY, .max = 64 * KiB },
+    { "data-in-register-like", TARGET_RAM, TARGET_RAM, TARGET_REG,
+      .pieces = 1, .max = 4 * KiB },
+    { "data-in-register-like-in-pieces", TARGET_RAM, TARGET_RAM, TARGET_REG,
+      .pieces = MANY, .max = 4 * KiB },
+    /* The header and the status byte need bounce buffers too */
+    { "all-in-register-like", TARGET_REG, TARGET_REG, TARGET_REG,
+      true, TARGET_REG, .pieces = MANY, .max = 2 * KiB },
+};
+
+#define IOTHREAD_OBJECT "-object iothread,id=io"
+
+static void run_layout(const BlkLayout *l, const char *blkopts,
+                       const char *extra)
+{
+    RamDeviceBlk *b = rdb_new("", blkopts, extra);
+    uint64_t buffer = guest_alloc(&b->alloc[l->data],
+                                  rdb_spread_size(l, l->max) + RDB_GAP);
+    uint64_t offset = buffer - b->vm->memory[l->data].addr + RDB_GAP;
+    unsigned i;
+
+    rdb_start(b, l->rings);
+    for (i = 0; i < ARRAY_SIZE(sizes) && sizes[i] <= l->max; i++) {
+        rdb_check_read(b, l, i, offset, sizes[i]);
+        rdb_check_write(b, l, 2 * i, offset, sizes[i]);
+        rdb_check_read(b, l, 3 * i, offset + 5, sizes[i]);
+        rdb_check_write(b, l, 4 * i, offset + 3, sizes[i]);
+    }
+    rdb_free(b);
+}
+
+static void test_layout(const void *data)
+{
+    run_layout(data, "", "");
+}
+
+/* Outside the big lock */
+static void test_layout_iothread(const void *data)
+{
+    run_layout(data, "iothread=io", IOTHREAD_OBJECT);
+}
+
+/* The reported case: as many requests as a busy guest has under way */
+static void test_many_requests(const void *data)
+{
+    const char *blkopts = data;
+    enum { REQUESTS = 32, LEN = 64 * KiB };
+    RamDeviceBlk *b = rdb_new("", blkopts, *blkopts ? IOTHREAD_OBJECT : "");
+    BlkRequest r[REQUESTS];
+    unsigned i;
+
+    rdb_start(b, TARGET_RAM);
+    for (i = 0; i < REQUESTS; i++) {
+        r[i] = rdb_submit(b, &rdb_plain, VIRTIO_BLK_T_IN, i,
+                          b->vm->memory[TARGET_MEM].addr + i * LEN, LEN);
+    }
+    for (i = 0; i < REQUESTS; i++) {
+        g_assert_true(rdb_wait_used(b));
+    }
+    for (i = 0; i < REQUESTS; i++) {
+        g_assert_cmpint(rdb_release(b, &r[i]), ==, VIRTIO_BLK_S_OK);
+        rd_check(b->vm, TARGET_MEM, i * LEN, b->disk + i * RDB_SECTOR, LEN);
+    }
+    rdb_free(b);
+}
+
+/*
+ * Requests that fail
+ */
+
+typedef struct RefusedCase {
+    const char *sentence;
+    const char *devopts;
+    RamDeviceTarget data;
+    const char *region;
+} RefusedCase;
+
+static const RefusedCase refused_cases[] = {
+    { "register-like-refuses-what-the-bounce-buffer-cannot-hold", "",
+      TARGET_REG, TYPE_RAM_DEVICE_TESTDEV ".reg" },
+    { "off-makes-memory-like-refuse-too", "x-ram-device-direct=off",
+      TARGET_MEM, TYPE_RAM_DEVICE_TESTDEV ".mem" },
+};
+
+/* The device wants to be reset, and the error names region and remedy */
+static void test_refused(const void *data)
+{
+    const RefusedCase *c = data;
+    const size_t len = 8 * KiB;
+    RamDeviceBlk *b = rdb_new(c->devopts, "", "");
+    const RamDeviceMemory *m = &b->vm->memory[c->data];
+    BlkLayout l = rdb_plain;
+    g_autofree char *log = NULL;
+    g_autofree char *quiet = rd_vm_log(b->vm);
+    g_autofree uint8_t *model = g_memdup2(m->host, m->size);
+
+    l.data = c->data;
+    g_assert_null(strstr(quiet, "bogus"));
+
+    rdb_start(b, TARGET_RAM);
+    g_assert_cmpint(rdb_request(b, &l, VIRTIO_BLK_T_IN, 0, m->addr, len),
+                    ==, RDB_NEEDS_RESET);
+    rd_check(b->vm, c->data, 0, model, m->size);
+
+    log = rd_vm_log(b->vm);
+    g_test_message("%s", log);
+    g_assert_nonnull(strstr(log,
+                            "virtio: bogus descriptor or out of resources"));
+    g_assert_nonnull(strstr(log, c->region));
+    g_assert_nonnull(strstr(log, "x-ram-device-direct"));
+
+    /* As good as new after a reset */
+    rdb_start(b, TARGET_RAM);
+    rdb_check_read(b, &l, 1, RDB_GAP, 4 * KiB);
+    rdb_check_write(b, &l, 9, RDB_GAP, 4 * KiB);
+    rdb_free(b);
+}
+
+typedef struct RemedyCase {
+    const char *sentence;
+    const char *devopts;
+    const char *blkopts;
+} RemedyCase;
+
+static const RemedyCase remedy_cases[] = {
+    { "on-lets-a-register-bar-be-mapped", "x-ram-device-direct=on", "" },
+    { "a-larger-bounce-buffer-lets-register-like-take-more", "",
+      "iommu_platform=on,x-max-bounce-buffer-size=64K" },
+};
+
+static void test_remedy(const void *data)
+{
+    const RemedyCase *c = data;
+    RamDeviceBlk *b = rdb_new(c->devopts, c->blkopts, "");
+    BlkLayout l = rdb_plain;
+
+    l.data = TARGET_REG;
+    rdb_start(b, TARGET_RAM);
+    rdb_check_read(b, &l, 1, RDB_GAP, 32 * KiB);
+    rdb_check_write(b, &l, 3, RDB_GAP, 32 * KiB);
+    rdb_free(b);
+}
+
+/*
+ * The end of the BAR
+ */
+
+typedef struct EndCase {
+    const char *sentence;
+    RamDeviceTarget next; /* what lies behind the BAR; TARGET_MEM: nothing */
+    size_t beyond;        /* bytes of the buffer that lie there */
+    bool works;
+} EndCase;
+
+static const EndCase end_cases[] = {
+    { "goes-on-in-ram", TARGET_STAGING, 64 * KiB, true },
+    { "goes-on-in-register-like", TARGET_REG, 4 * KiB, true },
+    { "stops-where-the-bounce-buffer-is-too-small", TARGET_REG, 8 * KiB,
+      false },
+    { "stops-where-nothing-is", TARGET_MEM, 64 * KiB, false },
+};
+
+static void test_off_the_end(const void *data)
+{
+    const EndCase *c = data;
+    const size_t inside = 16 * KiB, len = inside + c->beyond;
+    RamDeviceBlk *b = rdb_new("", "", "");
+    const RamDeviceMemory *m = &b->vm->memory[TARGET_MEM];
+    g_autofree uint8_t *mem = g_memdup2(m->host, m->size);
+    g_autofree uint8_t *next = g_malloc(c->beyond + RDB_GAP);
+    bool has_next = c->next != TARGET_MEM;
+    int status;
+
+    if (has_next) {
+        rd_place_adjacent(b->vm, TARGET_MEM, c->next);
+        rd_random(next, c->beyond + RDB_GAP, 7);
+        rd_put(b->vm, c->next, 0, next, c->beyond + RDB_GAP);
+    }
+
+    rdb_start(b, TARGET_RAM);
+    status = rdb_request(b, &rdb_plain, VIRTIO_BLK_T_IN, 0,
+                     m->addr + m->size - inside, len);
+    if (c->works) {
+        g_assert_cmpint(status, ==, VIRTIO_BLK_S_OK);
+        memcpy(mem + m->size - inside, b->disk, inside);
+        memcpy(next, b->disk + inside, c->beyond);
+    } else {
+        g_assert_cmpint(status, ==, RDB_NEEDS_RESET);
+    }
+    rd_check(b->vm, TARGET_MEM, 0, mem, m->size);
+    if (has_next) {
+        rd_check(b->vm, c->next, 0, next, c->beyond + RDB_GAP);
+    }
+
+    rdb_start(b, TARGET_RAM);
+    rdb_check_read(b, &rdb_plain, 1, RDB_GAP, 64 * KiB);
+    rdb_free(b);
+}
+
+/* An indirect table, and rings, of which only the beginning is in the BAR */
+static void test_table_off_the_end(const void *data)
+{
+    RamDeviceTarget target = *(const RamDeviceTarget *)data;
+    RamDeviceBlk *b = rdb_new("", "", "");
+    const RamDeviceMemory *m = &b->vm->memory[target];
+    BlkLayout l = rdb_plain;
+    QGuestAllocator end;
+
+    l.indirect = true;
+    l.table = target;
+    l.pieces = MANY;
+
+    /* Four descriptors of the table are in the BAR */
+    alloc_destroy(&b->alloc[target]);
+    alloc_init(&b->alloc[target], ALLOC_NO_FLAGS, m->addr + m->size - 64,
+               m->addr + m->size + 64 * KiB, 64);
+    rdb_start(b, TARGET_RAM);
+    g_assert_cmpint(rdb_request(b, &l, VIRTIO_BLK_T_IN, 0,
+                            b->vm->memory[TARGET_MEM].addr, 64 * KiB),
+                    ==, RDB_NEEDS_RESET);
+
+    /* So is a page of the descriptor ring */
+    alloc_init(&end, ALLOC_NO_FLAGS, m->addr + m->size - 4 * KiB,
+               m->addr + m->size + 64 * KiB, 4 * KiB);
+    rdb_setup_queue(b, &end);
+    g_assert_cmphex(b->vdev->bus->get_status(b->vdev) &
+                    VIRTIO_CONFIG_S_NEEDS_RESET, !=, 0);
+    rdb_stop(b);
+    alloc_destroy(&end);
+
+    rdb_start(b, TARGET_RAM);
+    rdb_check_read(b, &rdb_plain, 1, RDB_GAP, 64 * KiB);
+    rdb_free(b);
+}
+
+/*
+ * A BAR that goes away while a request is under way
+ */
+
+static void debug_command(RamDeviceBlk *b, const char *command)
+{
+    g_autofree char *out =
+        qtest_hmp(b->vm->qts, "qemu-io -d /machine/peripheral/blk/"
+                              "virtio-backend \"%s\"", command);
+
+    g_assert_cmpstr(out, ==, "");
+}
+
+typedef enum Away {
+    AWAY_MOVED,
+    AWAY_DISABLED,
+} Away;
+
+/* What the guest does to the BAR, and undoes */
+static void go_away(RamDeviceBlk *b, RamDeviceTarget target, Away away)
+{
+    switch (away) {
+    case AWAY_MOVED:
+        rd_place(b->vm, target, b->vm->window + 32 * MiB);
+        break;
+    case AWAY_DISABLED:
+        rd_pci_command(b->vm, PCI_COMMAND_MEMORY, false);
+        break;
+    }
+}
+
+static void come_back(RamDeviceBlk *b, Away away)
+{
+    if (away == AWAY_DISABLED) {
+        rd_pci_command(b->vm, PCI_COMMAND_MEMORY, true);
+    }
+}
+
+typedef struct AwayCase {
+    const char *sentence;
+    RamDeviceTarget target;
+    Away away;
+    uint32_t type;
+    size_t len;
+} AwayCase;
+
+static const AwayCase away_cases[] = {
+    { "a-moved-memory-like-bar-gets-its-data", TARGET_MEM, AWAY_MOVED,
+      VIRTIO_BLK_T_IN, 64 * KiB },
+    { "a-moved-memory-like-bar-gives-its-data", TARGET_MEM, AWAY_MOVED,
+      VIRTIO_BLK_T_OUT, 64 * KiB },
+    { "a-disabled-memory-like-bar-gets-its-data", TARGET_MEM, AWAY_DISABLED,
+      VIRTIO_BLK_T_IN, 64 * KiB },
+    { "a-disabled-memory-like-bar-gives-its-data", TARGET_MEM, AWAY_DISABLED,
+      VIRTIO_BLK_T_OUT, 64 * KiB },
+    /* Bounced: the data come for an address where nothing is any more */
+    { "a-moved-register-like-bar-is-left-alone", TARGET_REG, AWAY_MOVED,
+      VIRTIO_BLK_T_IN, 4 * KiB },
+    { "a-disabled-register-like-bar-is-left-alone", TARGET_REG, AWAY_DISABLED,
+      VIRTIO_BLK_T_IN, 4 * KiB },
+};
+
+static void test_away(const void *data)
+{
+    const AwayCase *c = data;
+    bool is_read = c->type == VIRTIO_BLK_T_IN;
+    BlkLayout l = rdb_plain;
+    RamDeviceBlk *b = rdb_new("", "", "");
+    RamDeviceMemory *m = &b->vm->memory[c->target];
+    g_autofree uint8_t *bar = g_memdup2(m->host, m->size);
+    g_autofree uint8_t *disk = g_memdup2(b->disk, RDB_DISK_SIZE);
+    g_autofree uint8_t *seen = g_malloc(c->len);
+    BlkRequest r;
+
+    l.data = c->target;
+    rdb_start(b, TARGET_RAM);
+    debug_command(b, is_read ? "break read_aio A" : "break write_aio A");
+    r = rdb_submit(b, &l, c->type, 1, m->addr + RDB_GAP, c->len);
+    debug_command(b, "wait_break A");
+
+    go_away(b, c->target, c->away);
+    debug_command(b, "resume A");
+    g_assert_cmpint(rdb_wait_status(b, &r), ==, VIRTIO_BLK_S_OK);
+    come_back(b, c->away);
+
+    if (!is_read) {
+        memcpy(disk + RDB_SECTOR, bar + RDB_GAP, c->len);
+    } else if (c->target == TARGET_MEM) {
+        memcpy(bar + RDB_GAP, disk + RDB_SECTOR, c->len);
+    }
+    rd_check(b->vm, c->target, 0, bar, m->size);
+    rd_assert_same(b->disk, disk, RDB_DISK_SIZE);
+
+    /* The guest sees the same, where the BAR is now */
+    qtest_memread(b->vm->qts, m->addr + RDB_GAP, seen, c->len);
+    rd_assert_same(seen, bar + RDB_GAP, c->len);
+
+    /* Life goes on */
+    rdb_check_read(b, &l, 5, 8 * KiB, c->len / 2);
+    rdb_check_write(b, &l, 7, 8 * KiB, c->len / 2);
+    rdb_free(b);
+}
+
+int main(int argc, char **argv)
+{
+    static const RamDeviceTarget bars[] = { TARGET_MEM, TARGET_REG };
+    unsigned i;
+
+    g_test_init(&argc, &argv, NULL);
+
+    for (i = 0; i < ARRAY_SIZE(layouts); i++) {
+        rd_add(&layouts[i], test_layout, "virtio-blk/%s-works",
+               layouts[i].sentence);
+        rd_add(&layouts[i], test_layout_iothread,
+               "virtio-blk/iothread/%s-works", layouts[i].sentence);
+    }
+    rd_add("", test_many_requests, "virtio-blk/many-requests-at-once-work");
+    rd_add("iothread=io", test_many_requests,
+           "virtio-blk/iothread/many-requests-at-once-work");
+    for (i = 0; i < ARRAY_SIZE(refused_cases); i++) {
+        rd_add(&refused_cases[i], test_refused, "virtio-blk/%s",
+               refused_cases[i].sentence);
+    }
+    for (i = 0; i < ARRAY_SIZE(remedy_cases); i++) {
+        rd_add(&remedy_cases[i], test_remedy, "virtio-blk/%s",
+               remedy_cases[i].sentence);
+    }
+    for (i = 0; i < ARRAY_SIZE(end_cases); i++) {
+        rd_add(&end_cases[i], test_off_the_end,
+               "virtio-blk/a-buffer-off-the-end-%s", end_cases[i].sentence);
+    }
+    for (i = 0; i < ARRAY_SIZE(bars); i++) {
+        rd_add(&bars[i], test_table_off_the_end,
+               "virtio-blk/%s-refuses-tables-and-rings-off-its-end",
+               rd_target_name(bars[i]));
+    }
+    for (i = 0; i < ARRAY_SIZE(away_cases); i++) {
+        rd_add(&away_cases[i], test_away, "virtio-blk/%s",
+               away_cases[i].sentence);
+    }
+    return g_test_run();
+}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The series itself: what is built is, byte for byte, what `git am` makes of the mails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, git
+
+
+@pytest.fixture
+def tree() -> Path:
+    """The tree that is built."""
+    if "RAM_DEVICE_TREE" not in os.environ:
+        pytest.skip("RAM_DEVICE_TREE isn't set; `meson test` sets it")
+    return Path(os.environ["RAM_DEVICE_TREE"])
+
+
+def test_a_strict_git_am_of_the_mail_ready_series_gives_the_tree_that_is_built(tree: Path, tmp_path: Path) -> None:
+    mails = sorted(Path(os.environ["RAM_DEVICE_SERIES"]).glob("*.patch"))
+    fresh = tmp_path / "fresh"
+    git("clone", "--quiet", "--shared", "--branch", "base", tree, fresh, cwd=tmp_path)
+    git("am", "--quiet", "--no-3way", *mails, cwd=fresh)
+    assert len(mails) == int(git("rev-list", "--count", "base..HEAD", cwd=tree)) > 0
+    assert git("status", "--porcelain", "--untracked-files=no", cwd=tree) == ""
+    assert git("diff", "--stat", "base", git("rev-parse", "HEAD", cwd=tree), cwd=fresh) != ""
+    assert git("diff", git("rev-parse", "HEAD", cwd=tree), cwd=fresh) == ""
+    assert git("rev-parse", "HEAD^{tree}", cwd=fresh) == git("rev-parse", "HEAD^{tree}", cwd=tree)
+
+
+def test_an_export_of_the_tree_that_is_built_gives_the_patches_that_are_here(tree: Path, tmp_path: Path) -> None:
+    here = REPOSITORY / "patches" / os.environ["RAM_DEVICE_BASE"]
+    there = tmp_path / "patches"
+    shutil.copytree(here, there)
+    subprocess.run([sys.executable, "-B", REPOSITORY / "scripts" / "export.py", "--work", tmp_path / "work",
+                    "--tree", tree, "--checkout", REPOSITORY, "--patches", there], check=True)
+    assert {path.name: path.read_text() for path in there.iterdir()} == {
+        path.name: path.read_text() for path in here.iterdir()}

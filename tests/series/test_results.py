@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""scripts/results.py: nothing that went wrong is counted as passed, and zero tests fail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import REPOSITORY
+
+
+def results(build: Path, *programs: tuple[str, str]) -> tuple[int, str]:
+    """The exit status and last line for programs of a result and an output each."""
+    logs = build / "meson-logs"
+    logs.mkdir()
+    (logs / "testlog.json").write_text("".join(
+        json.dumps({"name": f"program{number}", "result": result, "stdout": output}) + "\n"
+        for number, (result, output) in enumerate(programs)))
+    done = subprocess.run([sys.executable, "-B", REPOSITORY / "scripts" / "results.py", build], text=True,
+                          capture_output=True, check=False)
+    assert not done.stderr
+    return done.returncode, done.stdout
+
+
+def test_single_cases_are_summed_over_programs(tmp_path: Path) -> None:
+    status, said = results(tmp_path, ("OK", "1..2\nok 1 - a\nok 2 - b\n"), ("OK", "1..1\nok 1 /arm/x\n"))
+    assert (status, said) == (0, "3 passed, 0 failed, 0 skipped\n")
+
+
+def test_a_failed_case_fails_and_is_named(tmp_path: Path) -> None:
+    status, said = results(tmp_path, ("FAIL", "1..2\nok 1 - a\nnot ok 2 - b\n# why\n"))
+    assert (status, said) == (1, "-- failed: program0: b\n1 passed, 1 failed, 0 skipped\n")
+
+
+def test_a_skipped_case_is_named_with_its_reason(tmp_path: Path) -> None:
+    status, said = results(tmp_path, ("OK", "1..2\nok 1 - a\nok 2 - b # SKIP no such device\n"))
+    assert (status, said) == (0, "-- skipped: program0: b: no such device\n1 passed, 0 failed, 1 skipped\n")
+
+
+def test_a_program_that_ran_out_of_time_fails_though_its_cases_passed(tmp_path: Path) -> None:
+    status, said = results(tmp_path, ("TIMEOUT", "1..2\nok 1 - a\n"))
+    assert status == 1 and said.endswith("1 passed, 1 failed, 0 skipped\n") and "TIMEOUT" in said
+
+
+def test_a_program_that_ended_with_an_error_fails_though_its_cases_passed(tmp_path: Path) -> None:
+    status, said = results(tmp_path, ("ERROR", "1..1\nok 1 - a\n"))
+    assert status == 1 and said.endswith("1 passed, 1 failed, 0 skipped\n")
+
+
+def test_a_program_without_a_case_fails(tmp_path: Path) -> None:
+    status, said = results(tmp_path, ("OK", "1..1\nok 1 - a\n"), ("SKIP", "1..0\n"))
+    assert status == 1 and "program1: no test case at all" in said
+
+
+def test_no_test_at_all_fails(tmp_path: Path) -> None:
+    status, said = results(tmp_path)
+    assert status == 1 and said.endswith("0 passed, 1 failed, 0 skipped\n")
