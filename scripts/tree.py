@@ -148,7 +148,7 @@ def check_branch(tree: Path, branch: str) -> None:
 def check_exported(place: Workplace, commit: str) -> None:
     """Refuse to move the branch away from commits that are nowhere else."""
     head, known = reference(place, f"refs/heads/{BRANCH}"), reference(place, KNOWN)
-    if head and head != known and git("diff", "--name-only", head, commit, GIT_DIR=place.repository):
+    if head and known and head != known and git("diff", "--name-only", head, commit, GIT_DIR=place.repository):
         raise Refused(f"{place.tree} has commits that are not in patches/.\n  Keep them: make export\n"
                       f"  Or drop them: git -C {place.tree} reset --keep {known}")
 
