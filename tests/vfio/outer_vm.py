@@ -74,6 +74,9 @@ def debian_kernel(cache: Path) -> Kernel:
         with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
             _run(["apt-get", "download", _newest_kernel_package()], Path(folder))
             (archive,) = Path(folder).glob("*.deb")
+            if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):  # `make` sums up what was downloaded
+                with open(log, "a", encoding="utf-8") as downloads:
+                    downloads.write(f"{archive.stat().st_size}\t{archive.name}\n")
             _run(["dpkg", "-x", archive.name, "unpacked"], Path(folder))
             try:
                 (Path(folder) / "unpacked").rename(unpacked)
