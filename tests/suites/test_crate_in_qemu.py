@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import emulator
+from emulators import emulator
 
 EXPORTED = {f"ram_device_{name}" for name in ("kind", "may_map", "load", "store", "read", "write")}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from conftest import emulator, test_programs
+from emulators import built_programs, emulator
 
 # What needs firmware that QEMU's source doesn't contain as Debian has it, and that Debian 12 has no package of either.
 PROGRAMS_WITHOUT_FIRMWARE = {"bios-tables-test": "edk2, built for this test"}
@@ -18,7 +18,7 @@ CASES_WITHOUT_FIRMWARE = {
 VARIANTS = ("stock", "norust", "patched")
 THEIRS = {
     name: program
-    for name, program in sorted(test_programs().items())
+    for name, program in sorted(built_programs().items())
     if not name.startswith("ram-device-") and name not in PROGRAMS_WITHOUT_FIRMWARE
 }
 

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import emulator, test_programs
+from emulators import built_programs, emulator
 
-OURS = {name: program for name, program in test_programs().items() if name.startswith("ram-device-")}
+OURS = {name: program for name, program in built_programs().items() if name.startswith("ram-device-")}
 
 
 def cases() -> list[tuple[str, str]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The emulators and test programs that the environment names."""
+"""The emulators and the test programs that the environment names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def emulator(variant: str) -> Path:
     return Path(os.environ[name])
 
 
-def test_programs() -> dict[str, Program]:
+def built_programs() -> dict[str, Program]:
     """The test programs of the patched build; none where the environment doesn't name it."""
     build = os.environ.get("RAM_DEVICE_BUILD_PATCHED")
     return programs(Path(build), TARGET) if build else {}
