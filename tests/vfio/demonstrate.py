@@ -18,8 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import outer_vm
 from inside import RESULTS_FILE
+from machines import outer_vm
+from machines.error import MachineError
 from transfers import (
     BAR_FILE,
     DESCRIPTOR_COUNTS,
@@ -86,14 +87,14 @@ def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str],
             progress(f"{len(outcomes)}/{sum(len(v.transfers) for v in variants)} {sentence(outcomes[-1])}")
 
     progress("getting the outer VM's kernel")
-    kernel = outer_vm.debian_kernel(outer_vm.cache_folder())
+    kernel = outer_vm.debian_kernel()
     progress("starting the outer VM")
     memory = f"memory-backend-file,id=bar,size={FILE_SIZE},mem-path={work / BAR_FILE},share=on"
     disk = f"if=virtio,format=raw,file={work / DISK_FILE}"
     outer_vm.run(
         kernel,
         work,
-        command=[sys.executable, "-B", "-S", str(Path(__file__).resolve().with_name("inside.py")), str(work)],
+        command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
         devices=["-object", memory, "-device", "ivshmem-plain,memdev=bar", "-drive", disk],
         timeout=TIMEOUT,
         follow=work / RESULTS_FILE,
@@ -148,7 +149,7 @@ def main() -> int:
 
     try:
         report = run(chosen.patched, chosen.stock, chosen.work, progress)
-    except outer_vm.OuterVmError as failed:
+    except MachineError as failed:
         parser.exit(1, f"{failed}\n")
     print(f"\n{table(report)}\n")
     for variant in report.variants:

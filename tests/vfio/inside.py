@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pci
-from qtest_client import Emulator, EmulatorError
+from drivers import pci
+from drivers.virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
+from machines.qtest_client import Emulator, EmulatorError
 from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, Outcome, Transfer, Variant, planned
-from virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
 
 RESULTS_FILE = "results.jsonl"
 IVSHMEM = (0x1AF4, 0x1110)

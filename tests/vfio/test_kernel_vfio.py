@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 import demonstrate
-import outer_vm
+import pytest
 from demonstrate import OVERRIDE_OFF, PATCHED, STOCK, Report
 from inside import IVSHMEM_MEMORY_BAR, IVSHMEM_REGISTER_BAR
+from machines import outer_vm
 from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK
 
 BOUNCE_BUFFER = 4 * KIB

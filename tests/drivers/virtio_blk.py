@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtest_client import EmulatorError, QTest
+from machines.qtest_client import EmulatorError, QTest
 
 TRANSPORT = 0x0A00_0000
 TRANSPORT_STRIDE = 0x200

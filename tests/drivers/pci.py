@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qtest_client import EmulatorError, QTest
+from machines.qtest_client import EmulatorError, QTest
 
 ECAM = 0x40_1000_0000
 # The 64-bit window for BARs.

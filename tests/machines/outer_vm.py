@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The outer VM: a Linux kernel that has an IOMMU and vfio-pci, on a machine that needs neither.
+
+It boots Debian's kernel under TCG, with the host's root read-only and one writable work folder, both
+under the very paths that they have on the host, and runs one command there. Nothing is installed on
+the host and nothing needs root: the kernel is downloaded as a package and unpacked into a cache.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from machines import debian, initramfs
+from machines.error import MachineError
+
+KERNEL_PACKAGE = "linux-image-amd64"
+MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "vfio_iommu_type1", "vfio_pci")
+# Each program that the VM takes from the host, and the Debian package that has it.
+PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static"}
+
+MACHINE = (
+    "-M", "q35,kernel-irqchip=off", "-accel", "tcg", "-cpu", "max", "-smp", "2",
+    "-device", "intel-iommu,caching-mode=on",
+    "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+)  # fmt: skip
+KERNEL_COMMAND_LINE = "console=ttyS0 quiet panic=-1 intel_iommu=on"
+
+# A line that fails ends init; the kernel then panics and, by panic=-1 and -no-reboot, the VM ends.
+INIT = """#!/bin/busybox sh
+set -e
+alias mount='/bin/busybox mount'
+for module in /modules/*; do /bin/busybox insmod $module; done
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro host /host
+mount -t proc proc /host/proc
+mount -t sysfs sysfs /host/sys
+mount -t devtmpfs devtmpfs /host/dev
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 work /host{work}
+status=0
+/bin/busybox chroot /host {command} || status=$?
+echo $status > /host{work}/exit-status
+/bin/busybox poweroff -f
+"""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An unpacked kernel package."""
+
+    image: Path
+    modules: Path
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages of the programs that aren't here."""
+    return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+
+
+def debian_kernel() -> Kernel:
+    """Debian's kernel from the cache; it is downloaded when the cache hasn't got it."""
+    folder = debian.cache_folder() / KERNEL_PACKAGE
+    if not folder.exists():
+        debian.unpacked(debian.newest_kernel_package(KERNEL_PACKAGE), folder)
+    (image,) = (folder / "boot").glob("vmlinuz-*")
+    return Kernel(image, folder / "lib" / "modules")
+
+
+def python(script: Path, *arguments: str) -> list[str]:
+    """The command that runs a script of ours in the VM, with the modules that it has here."""
+    return [
+        "/usr/bin/env", f"PYTHONPATH={Path(__file__).resolve().parent.parent}",
+        sys.executable, "-B", "-S", str(script.resolve()), *arguments,
+    ]  # fmt: skip
+
+
+def run(
+    kernel: Kernel,
+    work: Path,
+    *,
+    command: Sequence[str],
+    devices: Sequence[str],
+    timeout: float,
+    follow: Path,
+    on_line: Callable[[str], None],
+    modules: Sequence[str] = (),
+    memory_mib: int = 2048,
+) -> None:
+    """Run the command in the VM, and hand on each line that it adds to the file `follow` in the work folder.
+
+    `devices` are further arguments of the outer emulator, `modules` further modules of its kernel. Raises
+    MachineError, with the console's last lines, if the VM outlives `timeout` seconds or the command fails.
+    """
+    work = work.resolve()
+    console, exit_status = work / "console.log", work / "exit-status"
+    exit_status.unlink(missing_ok=True)
+    follow.unlink(missing_ok=True)
+    follow.touch()
+    _write_initramfs(kernel, work, command, modules, work / "initramfs.cpio")
+    arguments = [
+        "qemu-system-x86_64", *MACHINE, "-m", str(memory_mib), *devices,
+        "-kernel", str(kernel.image), "-initrd", str(work / "initramfs.cpio"), "-append", KERNEL_COMMAND_LINE,
+        "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
+        "-virtfs", f"local,path={work},mount_tag=work,security_model=none,multidevs=remap",
+    ]  # fmt: skip
+    deadline = time.monotonic() + timeout
+    with console.open("wb") as log, follow.open() as lines:
+        vm = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            running, unfinished = True, ""
+            while running:
+                running = vm.poll() is None
+                *whole, unfinished = (unfinished + lines.read()).split("\n")
+                for line in whole:
+                    on_line(line)
+                if running and time.monotonic() > deadline:
+                    raise MachineError(f"the outer VM was still running after {timeout:.0f} s\n{_tail(console)}")
+                time.sleep(0.1 if running else 0)
+        finally:
+            vm.kill()
+            vm.wait()
+    status = exit_status.read_text().strip() if exit_status.exists() else "none, it never got there"
+    if status != "0":
+        raise MachineError(f"exit status of the outer VM's command: {status}\n{_tail(console)}")
+
+
+def _tail(console: Path, count: int = 40) -> str:
+    last = console.read_text(errors="replace").splitlines()[-count:]
+    return "\n".join([f"the last lines of {console}:", *last])
+
+
+def _write_initramfs(kernel: Kernel, work: Path, command: Sequence[str], modules: Sequence[str], target: Path) -> None:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise MachineError("busybox not found: install busybox-static")
+    init = INIT.format(work=shlex.quote(str(work)), command=shlex.join(command))
+    initramfs.write(target, init, Path(busybox), initramfs.in_load_order(kernel.modules, [*MODULES, *modules]), {})
