@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from machines.qtest_client import EmulatorError, QTest
 
 ECAM = 0x40_1000_0000
-# The 64-bit window for BARs.
+# The windows for BARs.
+LOW_MMIO = 0x1000_0000
+LOW_MMIO_END = 0x3EFE_0000
 HIGH_MMIO = 0x80_0000_0000
 
 VENDOR_AND_DEVICE = 0x00
@@ -19,11 +22,12 @@ FIRST_BAR = 0x10
 BAR_IS_64_BIT = 0x4
 BAR_IS_PREFETCHABLE = 0x8
 BAR_ATTRIBUTES = 0xF
+FIRST_CAPABILITY = 0x34
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A 64-bit memory BAR that the guest has placed."""
+    """A memory BAR that the guest has placed."""
 
     address: int
     size: int
@@ -34,25 +38,78 @@ class Function:
     """Function 0 of the device in one slot of bus 0."""
 
     def __init__(self, qtest: QTest, slot: int) -> None:
-        self._qtest = qtest
+        self.qtest = qtest
         self._config = ECAM + (slot << 15)
 
     def identity(self) -> int:
         """Device ID in the upper half, vendor ID in the lower."""
-        return self._qtest.read32(self._config + VENDOR_AND_DEVICE)
+        return self.qtest.read32(self._config + VENDOR_AND_DEVICE)
 
     def place_bar(self, index: int, address: int) -> Bar:
         """Size a 64-bit BAR, put it at the address, and let the device answer and master the bus."""
+        attributes, size = self._size_bar(index)
+        if not attributes & BAR_IS_64_BIT:
+            raise EmulatorError(f"BAR {index} isn't a 64-bit memory BAR: its sizing answers attributes {attributes:#x}")
+        return self._put_bar(index, address, attributes, size)
+
+    def place_any_bar(self, index: int, address: int) -> Bar:
+        """The same for a BAR of 64 or 32 bits."""
+        attributes, size = self._size_bar(index)
+        return self._put_bar(index, address, attributes, size)
+
+    def bar_size(self, index: int) -> int:
+        return self._size_bar(index)[1]
+
+    def config8(self, offset: int) -> int:
+        return self.qtest.read8(self._config + offset)
+
+    def config32(self, offset: int) -> int:
+        return self.qtest.read32(self._config + offset)
+
+    def capabilities(self, kind: int) -> Iterator[int]:
+        """The offset of each capability with this ID."""
+        offset = self.config8(FIRST_CAPABILITY)
+        while offset:
+            if self.config8(offset) == kind:
+                yield offset
+            offset = self.config8(offset + 1)
+
+    def _size_bar(self, index: int) -> tuple[int, int]:
+        """The BAR's attribute bits, and its size."""
         low, high = self._config + FIRST_BAR + 4 * index, self._config + FIRST_BAR + 4 * (index + 1)
-        self._qtest.write32(low, 0xFFFF_FFFF)
-        self._qtest.write32(high, 0xFFFF_FFFF)
-        sized = self._qtest.read32(low) | self._qtest.read32(high) << 32
-        if not sized & BAR_IS_64_BIT:
-            raise EmulatorError(f"BAR {index} isn't a 64-bit memory BAR: its sizing answers {sized:#x}")
-        self._qtest.write32(low, address & 0xFFFF_FFFF)
-        self._qtest.write32(high, address >> 32)
-        self._qtest.write32(self._config + COMMAND, COMMAND_MEMORY | COMMAND_MASTER)
-        return Bar(address, (1 << 64) - (sized & ~BAR_ATTRIBUTES), bool(sized & BAR_IS_PREFETCHABLE))
+        self.qtest.write32(low, 0xFFFF_FFFF)
+        sized = self.qtest.read32(low)
+        attributes, bits = sized & BAR_ATTRIBUTES, 32
+        if attributes & BAR_IS_64_BIT:
+            self.qtest.write32(high, 0xFFFF_FFFF)
+            sized |= self.qtest.read32(high) << 32
+            bits = 64
+        return attributes, (1 << bits) - (sized & ~BAR_ATTRIBUTES)
+
+    def _put_bar(self, index: int, address: int, attributes: int, size: int) -> Bar:
+        low = self._config + FIRST_BAR + 4 * index
+        self.qtest.write32(low, address & 0xFFFF_FFFF)
+        if attributes & BAR_IS_64_BIT:
+            self.qtest.write32(low + 4, address >> 32)
+        self.qtest.write32(self._config + COMMAND, COMMAND_MEMORY | COMMAND_MASTER)
+        return Bar(address, size, bool(attributes & BAR_IS_PREFETCHABLE))
+
+
+class Window:
+    """Addresses for BARs, handed out in ascending order."""
+
+    def __init__(self, begin: int, end: int = LOW_MMIO_END) -> None:
+        self._next = begin
+        self._end = end
+
+    def place(self, function: Function, index: int) -> Bar:
+        """Put the BAR at the next address that its size allows."""
+        size = function.bar_size(index)
+        address = -(-self._next // size) * size
+        if address + size > self._end:
+            raise EmulatorError(f"no room for BAR {index} of {size:#x} bytes below {self._end:#x}")
+        self._next = address + size
+        return function.place_any_bar(index, address)
 
 
 def find(qtest: QTest, vendor: int, device: int) -> Function:

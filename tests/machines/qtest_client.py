@@ -58,6 +58,18 @@ class QTest:
     def write32(self, address: int, value: int) -> None:
         self.command(f"writel {address:#x} {value:#x}")
 
+    def read16(self, address: int) -> int:
+        return int(self.command(f"readw {address:#x}"), 0)
+
+    def write16(self, address: int, value: int) -> None:
+        self.command(f"writew {address:#x} {value:#x}")
+
+    def read8(self, address: int) -> int:
+        return int(self.command(f"readb {address:#x}"), 0)
+
+    def write8(self, address: int, value: int) -> None:
+        self.command(f"writeb {address:#x} {value:#x}")
+
 
 class Emulator:
     """A running emulator; its messages are added to the file `messages`."""

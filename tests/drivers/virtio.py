@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What all virtio drivers share, spoken through qtest: the two transports, and split virtqueues.
+
+One chain is in flight at a time on each queue. The queues lie in ordinary RAM; what a chain's descriptors
+point to may lie anywhere. Names and numbers are those of the virtio 1.2 specification.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from drivers import pci
+from drivers.pages import Pages
+from drivers.request import ANSWER_SECONDS, DeviceNeedsReset, Segment, wait_until
+from machines.qtest_client import EmulatorError, QTest
+
+ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET = 1, 2, 4, 8, 0x40
+VERSION_1 = 1 << 32
+NETWORK_DEVICE, BLOCK_DEVICE, ENTROPY_DEVICE, SCSI_DEVICE = 1, 2, 4, 8
+
+DESC_NEXT, DESC_WRITE = 1, 2
+QUEUE_SIZE = 64
+# Where the three parts of a queue are in its page.
+DESCRIPTORS, AVAILABLE, USED = QUEUE_PARTS = 0x000, 0x400, 0x800
+
+
+class Transport(ABC):
+    """A way to reach a virtio device's registers."""
+
+    def __init__(self, qtest: QTest) -> None:
+        self.qtest = qtest
+
+    @property
+    @abstractmethod
+    def status(self) -> int:
+        """The device status; writing 0 resets the device."""
+
+    @status.setter
+    @abstractmethod
+    def status(self, value: int) -> None: ...
+
+    @abstractmethod
+    def offered(self) -> int:
+        """The features that the device offers."""
+
+    @abstractmethod
+    def accept(self, features: int) -> None: ...
+
+    @abstractmethod
+    def enable_queue(self, index: int, page: int) -> None:
+        """Let the queue of QUEUE_SIZE entries whose parts are in this page work."""
+
+    @abstractmethod
+    def notify(self, queue: int) -> None: ...
+
+    def set_up(self, wanted: int, queues: int, pages: Pages) -> list[Virtqueue]:
+        """Reset the device and make it ready, with those of the wanted features that it offers."""
+        self.status = 0
+        self.status = ACKNOWLEDGE | DRIVER
+        self.accept((wanted & self.offered()) | VERSION_1)
+        self.status = ACKNOWLEDGE | DRIVER | FEATURES_OK
+        if not self.status & FEATURES_OK:
+            raise EmulatorError("the virtio device doesn't accept its own features")
+        made = []
+        for index in range(queues):
+            page = pages.take()
+            self.enable_queue(index, page)
+            made.append(Virtqueue(self, index, page))
+        self.status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
+        return made
+
+
+class Virtqueue:
+    """A split virtqueue with at most one chain in flight."""
+
+    def __init__(self, transport: Transport, index: int, page: int) -> None:
+        self._transport = transport
+        self._qtest = transport.qtest
+        self._index = index
+        self._page = page
+        self._submitted = 0
+
+    def submit(self, readable: Sequence[Segment], writable: Sequence[Segment]) -> None:
+        """Give the device one chain; `readable` and `writable` are meant from its point of view."""
+        chain = [(segment, 0) for segment in readable] + [(segment, DESC_WRITE) for segment in writable]
+        last = len(chain) - 1
+        table = b"".join(
+            struct.pack("<QIHH", part.address, part.size, flags | (DESC_NEXT if i < last else 0), (i + 1) % QUEUE_SIZE)
+            for i, (part, flags) in enumerate(chain)
+        )
+        self._submitted = (self._submitted + 1) & 0xFFFF
+        # The ring's flags, its index, and the ring: all its entries name descriptor 0.
+        ring = struct.pack("<HH", 0, self._submitted) + bytes(2 * QUEUE_SIZE)
+        self._qtest.write(self._page + DESCRIPTORS, table)
+        self._qtest.write(self._page + AVAILABLE, ring)
+        self._transport.notify(self._index)
+
+    def wait(self, timeout: float = ANSWER_SECONDS) -> int:
+        """Wait until the device has used the chain; the number of bytes that it says it has written.
+
+        Raises DeviceNeedsReset if it refuses the chain, NoAnswer if it does nothing.
+        """
+
+        def used() -> bool:
+            (index,) = struct.unpack("<H", self._qtest.read(self._page + USED + 2, 2))
+            if index != self._submitted and self._transport.status & DEVICE_NEEDS_RESET:
+                raise DeviceNeedsReset
+            return bool(index == self._submitted)
+
+        wait_until(used, f"queue {self._index} of the virtio device", timeout)
+        slot = (self._submitted - 1) % QUEUE_SIZE
+        (written,) = struct.unpack("<I", self._qtest.read(self._page + USED + 4 + 8 * slot + 4, 4))
+        return int(written)
+
+
+class VirtioMmio(Transport):
+    """The first device of a type on the virt machine's modern virtio-mmio transports."""
+
+    FIRST, STRIDE, COUNT = 0x0A00_0000, 0x200, 32
+    MAGIC, VERSION, DEVICE_ID = 0x000, 0x004, 0x008
+    DEVICE_FEATURES, DEVICE_FEATURES_SEL = 0x010, 0x014
+    DRIVER_FEATURES, DRIVER_FEATURES_SEL = 0x020, 0x024
+    QUEUE_SEL, QUEUE_NUM, QUEUE_READY, QUEUE_NOTIFY = 0x030, 0x038, 0x044, 0x050
+    STATUS = 0x070
+    QUEUE_DESC, QUEUE_DRIVER, QUEUE_DEVICE = 0x080, 0x090, 0x0A0
+    MAGIC_VALUE, MODERN = 0x7472_6976, 2
+
+    def __init__(self, qtest: QTest, device: int) -> None:
+        super().__init__(qtest)
+        wanted = [self.MAGIC_VALUE, self.MODERN, device]
+        for base in range(self.FIRST, self.FIRST + self.COUNT * self.STRIDE, self.STRIDE):
+            if [qtest.read32(base + register) for register in (self.MAGIC, self.VERSION, self.DEVICE_ID)] == wanted:
+                self._base = base
+                return
+        raise EmulatorError(f"the inner machine has no virtio device {device} on a modern virtio-mmio transport")
+
+    @property
+    def status(self) -> int:
+        return self._get(self.STATUS)
+
+    @status.setter
+    def status(self, value: int) -> None:
+        self._set(self.STATUS, value)
+
+    def offered(self) -> int:
+        features = 0
+        for word in (0, 1):
+            self._set(self.DEVICE_FEATURES_SEL, word)
+            features |= self._get(self.DEVICE_FEATURES) << (32 * word)
+        return features
+
+    def accept(self, features: int) -> None:
+        for word in (0, 1):
+            self._set(self.DRIVER_FEATURES_SEL, word)
+            self._set(self.DRIVER_FEATURES, features >> (32 * word) & 0xFFFF_FFFF)
+
+    def enable_queue(self, index: int, page: int) -> None:
+        self._set(self.QUEUE_SEL, index)
+        self._set(self.QUEUE_NUM, QUEUE_SIZE)
+        for register, part in zip((self.QUEUE_DESC, self.QUEUE_DRIVER, self.QUEUE_DEVICE), QUEUE_PARTS, strict=True):
+            self._set(register, page + part & 0xFFFF_FFFF)
+            self._set(register + 4, page + part >> 32)
+        self._set(self.QUEUE_READY, 1)
+
+    def notify(self, queue: int) -> None:
+        self._set(self.QUEUE_NOTIFY, queue)
+
+    def _get(self, register: int) -> int:
+        return self.qtest.read32(self._base + register)
+
+    def _set(self, register: int, value: int) -> None:
+        self.qtest.write32(self._base + register, value)
+
+
+class VirtioPci(Transport):
+    """A modern virtio device on PCI; its registers are in the BAR that the window places."""
+
+    VENDOR_CAPABILITY = 0x09
+    COMMON, NOTIFY = 1, 2
+    DEVICE_FEATURE_SELECT, DEVICE_FEATURE, DRIVER_FEATURE_SELECT, DRIVER_FEATURE = 0x00, 0x04, 0x08, 0x0C
+    DEVICE_STATUS, QUEUE_SELECT, QUEUE_COUNT, QUEUE_ENABLE, QUEUE_NOTIFY_OFF = 0x14, 0x16, 0x18, 0x1C, 0x1E
+    QUEUE_DESC, QUEUE_DRIVER, QUEUE_DEVICE = 0x20, 0x28, 0x30
+
+    def __init__(self, function: pci.Function, window: pci.Window) -> None:
+        super().__init__(function.qtest)
+        places: dict[int, int] = {}
+        placed: dict[int, int] = {}
+        self._multiplier = 0
+        for capability in function.capabilities(self.VENDOR_CAPABILITY):
+            kind, bar = function.config8(capability + 3), function.config8(capability + 4)
+            if kind not in (self.COMMON, self.NOTIFY):
+                continue
+            if bar not in placed:
+                placed[bar] = window.place(function, bar).address
+            places[kind] = placed[bar] + function.config32(capability + 8)
+            if kind == self.NOTIFY:
+                self._multiplier = function.config32(capability + 16)
+        if len(places) != 2:
+            raise EmulatorError(f"PCI device {function.identity():#x} has no modern virtio capabilities")
+        self._common, self._notify = places[self.COMMON], places[self.NOTIFY]
+        self._doorbells: dict[int, int] = {}
+
+    @property
+    def status(self) -> int:
+        return self.qtest.read8(self._common + self.DEVICE_STATUS)
+
+    @status.setter
+    def status(self, value: int) -> None:
+        self.qtest.write8(self._common + self.DEVICE_STATUS, value)
+
+    def offered(self) -> int:
+        features = 0
+        for word in (0, 1):
+            self.qtest.write32(self._common + self.DEVICE_FEATURE_SELECT, word)
+            features |= self.qtest.read32(self._common + self.DEVICE_FEATURE) << (32 * word)
+        return features
+
+    def accept(self, features: int) -> None:
+        for word in (0, 1):
+            self.qtest.write32(self._common + self.DRIVER_FEATURE_SELECT, word)
+            self.qtest.write32(self._common + self.DRIVER_FEATURE, features >> (32 * word) & 0xFFFF_FFFF)
+
+    def enable_queue(self, index: int, page: int) -> None:
+        self.qtest.write16(self._common + self.QUEUE_SELECT, index)
+        self.qtest.write16(self._common + self.QUEUE_COUNT, QUEUE_SIZE)
+        for register, part in zip((self.QUEUE_DESC, self.QUEUE_DRIVER, self.QUEUE_DEVICE), QUEUE_PARTS, strict=True):
+            self.qtest.write32(self._common + register, page + part & 0xFFFF_FFFF)
+            self.qtest.write32(self._common + register + 4, page + part >> 32)
+        offset = self.qtest.read16(self._common + self.QUEUE_NOTIFY_OFF)
+        self._doorbells[index] = self._notify + offset * self._multiplier
+        self.qtest.write16(self._common + self.QUEUE_ENABLE, 1)
+
+    def notify(self, queue: int) -> None:
+        self.qtest.write16(self._doorbells[queue], queue)
