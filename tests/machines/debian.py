@@ -8,6 +8,9 @@ import re
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from machines.error import MachineError
@@ -19,29 +22,82 @@ def cache_folder() -> Path:
     return Path(base) / "qemu-ram-device"
 
 
+@dataclass(frozen=True)
+class Apt:
+    """apt as the machine has it, or with further options."""
+
+    options: tuple[str, ...] = ()
+
+    def update(self) -> None:
+        """Fetch the lists of packages; apt checks the signatures."""
+        _run(["apt-get", *self.options, "update"], Path.cwd())
+
+    def dependency(self, package: str, pattern: str) -> str:
+        """The package of the pattern that a package depends on at present."""
+        depends = _run(["apt-cache", *self.options, "depends", "--important", package], Path.cwd())
+        found = re.search(rf"Depends: ({pattern})$", depends, re.MULTILINE)
+        if not found:
+            wanted = f"{pattern} among what {package} depends on"
+            raise MachineError(f"apt-cache names no {wanted}; try apt-get update\n{depends}")
+        return found[1]
+
+    def unpack(self, package: str, folder: Path) -> None:
+        """Download a package, and add what it holds to the folder."""
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
+            _run(["apt-get", *self.options, "download", package], Path(download))
+            (archive,) = Path(download).glob("*.deb")
+            if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):  # `make` sums up what was downloaded
+                with open(log, "a", encoding="utf-8") as downloads:
+                    downloads.write(f"{archive.stat().st_size}\t{archive.name}\n")
+            _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
+
+
+MACHINES_OWN = Apt()
+
+
+@contextmanager
+def apt_of(architecture: str) -> Iterator[Apt]:
+    """apt for packages of that architecture, whatever the machine's is.
+
+    It asks the machine's own sources, and changes nothing of the machine's apt: lists and state are its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="apt-") as scratch:
+        state = Path(scratch)
+        for name in ("lists/partial", "cache/archives/partial"):
+            (state / name).mkdir(parents=True)
+        (state / "status").touch()
+        private = {
+            "APT::Architecture": architecture, "APT::Architectures::": architecture, "Acquire::Languages": "none",
+            "Dir::State::status": state / "status", "Dir::State::Lists": state / "lists", "Dir::Cache": state / "cache",
+        }  # fmt: skip
+        if os.geteuid() == 0:  # else apt's own user, who may not write here, would be the one to download
+            private["APT::Sandbox::User"] = "root"
+        apt = Apt(tuple(word for name, value in private.items() for word in ("-o", f"{name}={value}")))
+        apt.update()
+        yield apt
+
+
 def newest_kernel_package(meta_package: str) -> str:
     """The kernel image that a meta package such as linux-image-amd64 stands for at present."""
-    depends = _run(["apt-cache", "depends", "--important", meta_package], Path.cwd())
-    found = re.search(r"Depends: (linux-image-\S+)", depends)
-    if not found:
-        raise MachineError(f"apt-cache names no kernel that {meta_package} depends on; try apt-get update\n{depends}")
-    return found[1]
+    return MACHINES_OWN.dependency(meta_package, r"linux-image-\S+")
 
 
 def unpacked(package: str, folder: Path) -> Path:
     """The folder, with what the package holds; it is downloaded when the folder isn't there."""
+    return filled(folder, lambda unfinished: MACHINES_OWN.unpack(package, unfinished))
+
+
+def filled(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """The folder; when it isn't there it is made and filled, wholly or not at all."""
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
-        _run(["apt-get", "download", package], Path(download))
-        (archive,) = Path(download).glob("*.deb")
-        if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):  # `make` sums up what was downloaded
-            with open(log, "a", encoding="utf-8") as downloads:
-                downloads.write(f"{archive.stat().st_size}\t{archive.name}\n")
-        _run(["dpkg", "-x", archive.name, "unpacked"], Path(download))
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unfinished-") as scratch:
+        unfinished = Path(scratch) / "unpacked"
+        unfinished.mkdir()
+        fill(unfinished)
         try:
-            (Path(download) / "unpacked").rename(folder)
+            unfinished.rename(folder)
         except OSError:
             if not folder.exists():  # else another run was quicker, and its copy serves
                 raise

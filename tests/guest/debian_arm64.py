@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the guest is made of: Debian's arm64 kernel and busybox, and a module of ours that is built for that kernel."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from machines import debian, initramfs
+from machines.error import MachineError
+
+ARCHITECTURE = "arm64"
+COMPILER_PREFIX = "aarch64-linux-gnu-"
+MODULE_SOURCE = Path(__file__).with_name("module")
+MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
+
+
+@dataclass(frozen=True)
+class Debian:
+    """The packages' contents, all in one folder as if they were installed there."""
+
+    root: Path
+
+    @property
+    def image(self) -> Path:
+        """The kernel."""
+        (image,) = (self.root / "boot").glob("vmlinuz-*")
+        return image
+
+    @property
+    def busybox(self) -> Path:
+        """A shell and the commands that it needs, in one static program."""
+        return self.root / "bin" / "busybox"
+
+    @property
+    def modules(self) -> list[Path]:
+        """The kernel's modules for the guest's disk, in the order in which they load."""
+        return initramfs.in_load_order(self.root / "lib" / "modules", MODULES)
+
+    @property
+    def headers(self) -> Path:
+        """What modules for this kernel are built with."""
+        version = self.image.name.removeprefix("vmlinuz-")
+        return self.root / "usr" / "src" / f"linux-headers-{version}"
+
+    @property
+    def common_headers(self) -> Path:
+        """The part of it that all of the kernel's flavours share."""
+        (common,) = self.headers.parent.glob("linux-headers-*-common")
+        return common
+
+    @property
+    def compiler(self) -> str:
+        """The compiler that modules for this kernel are built with."""
+        named = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', (self.headers / ".config").read_text(), re.MULTILINE)
+        if not named:
+            raise MachineError(f"{self.headers / '.config'} doesn't say which compiler the kernel was built with")
+        return COMPILER_PREFIX + named[1].removeprefix(COMPILER_PREFIX)
+
+
+def debian_arm64() -> Debian:
+    """The packages from the cache; they are downloaded, all of one version, when the cache hasn't got them."""
+    return Debian(debian.filled(debian.cache_folder() / "guest-arm64", _download))
+
+
+def _download(folder: Path) -> None:
+    with debian.apt_of(ARCHITECTURE) as arm64:
+        image = arm64.dependency("linux-image-arm64", r"linux-image-\S+")
+        headers = image.replace("image", "headers")
+        for package in (image, headers, arm64.dependency(headers, r"linux-headers-\S+-common"), "busybox-static"):
+            arm64.unpack(package, folder)
+        # The programs that take part in a build run here.
+        debian.MACHINES_OWN.unpack(arm64.dependency(headers, r"linux-kbuild-\S+"), folder)
+
+
+def missing_programs(kernel: Debian) -> list[str]:
+    """What isn't here and is needed to build the module."""
+    return [program for program in ("make", kernel.compiler) if shutil.which(program) is None]
+
+
+def built_module(kernel: Debian, folder: Path) -> Path:
+    """The module, built in that new folder."""
+    shutil.copytree(MODULE_SOURCE, folder)
+    command = [
+        "make", "-C", str(kernel.headers), "-f", str(kernel.common_headers / "Makefile"), f"M={folder}",
+        f"ARCH={ARCHITECTURE}", f"CROSS_COMPILE={COMPILER_PREFIX}", f"CC={kernel.compiler}", "W=1", "modules",
+    ]  # fmt: skip
+    # A make that runs this test hands its options on, which aren't meant for this one.
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
+    return folder / "ram_bar.ko"

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The arm64 guest as a machine: how it is put together, and what becomes of it."""
+
+from __future__ import annotations
+
+import queue
+import re
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
+TRACE_EVENT = "address_space_map_ram_device"
+TRACED = re.compile(rf"{TRACE_EVENT} name .* write (?P<write>[01]) direct (?P<direct>[01])$")
+# Not the newest CPU that there is: emulating this one takes less work.
+MACHINE = (
+    "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg", "-smp", "4",
+    "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+)  # fmt: skip
+KERNEL_COMMAND_LINE = "console=ttyAMA0 quiet panic=-1"
+
+DONE, STUCK, ENDED, UNFINISHED = "done", "stuck", "ended", "unfinished"
+# So many beats of the guest's in which its disk does nothing are no coincidence.
+BEATS_OF_A_STUCK_DISK = 8
+
+
+@dataclass(frozen=True)
+class Guest:
+    """An emulator and what it is to be given."""
+
+    emulator: str
+    kernel: str
+    initramfs: str
+    disk: str
+    memory_mib: int
+    settings: dict[str, int]
+    bar_device: str = ""
+    cache: str = "writeback"
+    aio: str = "threads"
+    traced: bool = False
+
+    def command(self) -> list[str]:
+        """How to start it."""
+        settings = {"BAR": int(bool(self.bar_device)), **self.settings}
+        drive = f"if=none,id=disk,format=raw,file={self.disk},cache={self.cache},aio={self.aio}"
+        return [
+            self.emulator, *MACHINE, "-m", str(self.memory_mib), "-kernel", self.kernel, "-initrd", self.initramfs,
+            "-append", " ".join([KERNEL_COMMAND_LINE, *(f"{name}={value}" for name, value in settings.items())]),
+            "-drive", drive, "-device", "virtio-blk-pci,drive=disk,num-queues=4",
+            *(("-device", self.bar_device) if self.bar_device else ()),
+            *(("-trace", TRACE_EVENT) if self.traced else ()),
+        ]  # fmt: skip
+
+
+@dataclass
+class Run:
+    """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when the time was over."""
+
+    ending: str = UNFINISHED
+    said: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    mapped: Counter[str] = field(default_factory=Counter)
+    boot_seconds: float = 0.0
+    work_seconds: float = 0.0
+    idle_beats: int = 0
+
+    def compared(self, word: str) -> list[str]:
+        """The comparisons in the guest that found what they read to be the `same` or `different`."""
+        return [line for line in self.said if line.startswith(word)]
+
+
+def run(guest: Guest, timeout: float, progress: Callable[[str], None]) -> Run:
+    """Run the guest until it is done, or stuck, or the emulator ends, or the time is over."""
+    seen = Run()
+    begun = time.monotonic()
+    process = subprocess.Popen(guest.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, errors="replace")  # fmt: skip
+    lines: queue.SimpleQueue[tuple[Callable[[str], None], str] | None] = queue.SimpleQueue()
+    watch = _Watch(seen, begun, progress)
+    for stream, take in ((process.stdout, watch.console), (process.stderr, watch.emulator)):
+        threading.Thread(target=_hand_on, args=(stream, take, lines), daemon=True).start()
+    open_streams = 2
+    try:
+        while open_streams and seen.ending != STUCK:
+            left = begun + timeout - time.monotonic()
+            try:
+                item = lines.get(timeout=max(left, 0))
+            except queue.Empty:
+                return seen
+            if item is None:
+                open_streams -= 1
+            else:
+                take, line = item
+                take(line)
+    finally:
+        process.kill()
+        process.wait()
+    if seen.ending == UNFINISHED:
+        seen.ending = ENDED
+    return seen
+
+
+def _hand_on(stream, take, lines) -> None:  # type: ignore[no-untyped-def]
+    for line in stream:
+        lines.put((take, line.rstrip()))
+    lines.put(None)
+
+
+class _Watch:
+    """Makes a Run of the lines that console and emulator write."""
+
+    def __init__(self, seen: Run, begun: float, progress: Callable[[str], None]) -> None:
+        self._seen, self._begun, self._progress = seen, begun, progress
+        self._beat = ""
+
+    def console(self, line: str) -> None:
+        self._seen.console.append(line)
+        _, ours, text = line.partition("guest: ")
+        if not ours:
+            return
+        elapsed = time.monotonic() - self._begun
+        self._seen.said.append(text)
+        self._progress(f"[{elapsed:6.1f} s] {text}")
+        word = text.partition(" ")[0]
+        if word == "begin":
+            self._seen.boot_seconds = elapsed
+        elif word == "end":
+            self._seen.work_seconds = elapsed - self._seen.boot_seconds
+        elif word == "done":
+            self._seen.ending = DONE
+        elif word == "beat":
+            self._heartbeat(text)
+
+    def _heartbeat(self, beat: str) -> None:
+        in_flight = not beat.endswith(" 0")
+        self._seen.idle_beats = self._seen.idle_beats + 1 if in_flight and beat == self._beat else 0
+        self._beat = beat
+        told = any(KNOWN_MESSAGE in message for message in self._seen.messages)
+        if told and self._seen.idle_beats >= BEATS_OF_A_STUCK_DISK:
+            self._seen.ending = STUCK
+
+    def emulator(self, line: str) -> None:
+        if traced := TRACED.search(line):
+            direct = "direct" if traced["direct"] == "1" else "bounced"
+            self._seen.mapped[f"{direct} {'read' if traced['write'] == '1' else 'write'}"] += 1
+        else:
+            self._seen.messages.append(line)
+            self._progress(line)

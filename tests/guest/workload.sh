@@ -1,0 +1,107 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The guest's init. It makes system RAM of the BAR, then lets many processes read, write and read again files and the
+# raw disk, and compares what they read with the checksums in /checksums. The kernel's command line gives the numbers:
+#
+#   BAR=1 or 0     whether there is a BAR to use
+#   PROCESSES      how many processes there are, as many pieces of CHUNK MiB lie on the disk from SOURCE MiB on
+#   TARGET         where, in MiB, the processes write to the raw disk
+#   ROUNDS         how often each process does it all
+#
+# All that it says starts with "guest:", which sets it apart from the kernel's messages.
+
+/bin/busybox mkdir -p /proc /sys /dev /disk /sbin
+/bin/busybox --install -s /bin
+PATH=/bin
+
+say() {
+    echo "guest: $*"
+}
+
+finish() {
+    say "$*"
+    sync
+    umount /disk
+    poweroff -f
+}
+
+# The sectors read, the sectors written and the requests in flight, since the disk is there.
+disk_counts() {
+    awk '{ print $3, $7, $9 }' /sys/block/vda/stat
+}
+
+use_bar() {
+    echo online_movable >/sys/devices/system/memory/auto_online_blocks
+    before=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
+    insmod /ram_bar.ko || finish "failed: ram_bar.ko doesn't load"
+    after=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
+    say "memory $((before / 1024)) MiB and $(((after - before) / 1024)) MiB in the BAR"
+}
+
+# A heartbeat shows that the guest lives, also when its disk doesn't.
+beat() {
+    while sleep 1; do
+        say "beat $(disk_counts)"
+    done
+}
+
+# compare WHAT PIECE: compare what comes in with a piece's checksum.
+compare() {
+    found=$(md5sum)
+    if [ "${found%% *}" = "$(sed -n "$(($2 + 1))p" /checksums)" ]; then
+        say "same $1 piece $2"
+    else
+        say "different $1 piece $2"
+    fi
+}
+
+drop_caches() {
+    echo 1 >/proc/sys/vm/drop_caches
+}
+
+# work PROCESS: one process's part. Each round has another piece, so that what an earlier round left is noticed.
+work() {
+    round=0
+    while [ $round -lt "$ROUNDS" ]; do
+        piece=$((($1 + round) % PROCESSES))
+        name="process $1 round $round"
+        from=$((SOURCE + piece * CHUNK))
+        to=$((TARGET + $1 * CHUNK))
+        # The buffers of dd, where direct requests go, are ordinary memory of the process.
+        dd if=/dev/vda iflag=direct bs=1M skip=$from count="$CHUNK" of="/disk/$1" conv=fsync status=none ||
+            say "different $name: dd to the file failed"
+        drop_caches
+        compare "$name file" $piece <"/disk/$1"
+        dd if="/disk/$1" bs=1M of=/dev/vda oflag=direct seek=$to conv=notrunc,fsync status=none ||
+            say "different $name: dd to the raw disk failed"
+        dd if=/dev/vda iflag=direct bs=1M skip=$to count="$CHUNK" status=none | compare "$name raw" $piece
+        drop_caches
+        dd if=/dev/vda bs=64k skip=$((from * 16)) count=$((CHUNK * 16)) status=none | compare "$name cached" $piece
+        round=$((round + 1))
+    done
+}
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+[ "$BAR" = 0 ] || use_bar
+for module in /modules/*; do
+    insmod "$module" || finish "failed: $module doesn't load"
+done
+mount -t ext4 /dev/vda /disk || finish "failed: the disk doesn't mount"
+say "processors $(nproc), queues of the disk $(ls /sys/block/vda/mq | wc -l)"
+say "begin $(disk_counts)"
+beat &
+heart=$!
+process=0
+workers=
+while [ $process -lt "$PROCESSES" ]; do
+    work $process &
+    workers="$workers $!"
+    process=$((process + 1))
+done
+# shellcheck disable=SC2086  # a list of numbers
+wait $workers
+kill $heart
+say "end $(disk_counts)"
+finish "done"
