@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configure and build one variant of the emulator: patched, stock (QEMU as released) or norust (patched, without Rust).
+"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust) or
+direct (patched, with QEMU's own block layer).
 
 Configure runs only when what it is asked for has changed; ninja goes on where an interrupted build stopped.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 import firmware
 from workplace import DISK_FULL, REPOSITORY, Refused, Workplace, arguments, run, run_script, say, workplace
 
-VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust"}
+VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust", "direct": "--enable-rust"}
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def folder(place: Workplace, variant: str) -> Path:
 
 def configure(place: Workplace, build: Path, variant: str, targets: list[str], python: Path) -> None:
     """Configure the build folder, unless it was configured by the same command, compilers and QEMU scripts."""
-    tree = place.stock_tree if variant == "stock" else place.tree
+    tree = {"stock": place.stock_tree, "direct": place.direct_tree}.get(variant, place.tree)
     if not (tree / "configure").is_file():
         raise Refused(f"{tree} isn't prepared yet: run scripts/source.py and scripts/tree.py first")
     compiler = os.environ.get("CC", "gcc")

@@ -27,11 +27,14 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where the new files are")
     parser.add_argument("--patches", type=Path, help="where the patches are (default: CHECKOUT/patches/BASE)")
+    parser.add_argument("--direct", action="store_true", help="prepare direct-tree as well, to compare with")
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
     with place.locked():
         _, entries = series.read((options.patches or checkout / "patches" / place.base).resolve())
         prepare(place, checkout, entries)
+        if options.direct:
+            prepare_direct(place)
 
 
 def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> None:
@@ -61,8 +64,26 @@ def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> No
     if not place.stock_tree.is_dir() or git("rev-parse", "HEAD", cwd=place.stock_tree).strip() != base:
         move(place, place.stock_tree, base)
     for tree in (place.tree, place.stock_tree):
-        firmware.supply(place, tree)
-        crates.supply(place, tree)
+        supply(place, tree)
+
+
+def prepare_direct(place: Workplace) -> None:
+    """Bring ``direct-tree`` up to date: what the series maps directly meets a block layer that doesn't know of it."""
+    tree, commit = place.direct_tree, reference(place, f"refs/heads/{BRANCH}")
+    if tree.is_dir():
+        if git("rev-parse", "HEAD^", cwd=tree).strip() == commit:
+            return
+        git("reset", "--quiet", "--hard", cwd=tree)  # an interrupted run's; nobody else works there
+    move(place, tree, commit)
+    git("checkout", "--quiet", "base", "--", "block", cwd=tree)
+    git("commit", "--quiet", "--message=QEMU's own block/", cwd=tree)
+    supply(place, tree)
+
+
+def supply(place: Workplace, tree: Path) -> None:
+    """Give a tree what its build needs and Debian's source lacks."""
+    firmware.supply(place, tree)
+    crates.supply(place, tree)
 
 
 def reference(place: Workplace, name: str) -> str:

@@ -55,6 +55,11 @@ class Workplace:
         return self.root / "stock-tree"
 
     @property
+    def direct_tree(self) -> Path:
+        """The worktree with the series applied, but with QEMU's own block/: nothing is bounced there."""
+        return self.root / "direct-tree"
+
+    @property
     def series(self) -> Path:
         """The mail-ready patches."""
         return self.root / "series"
