@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include "qemu/bswap.h"
 #include "qemu/units.h"
+#include "hw/pci/pci_regs.h"
 #include "libqtest.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
@@ -256,3 +257,34 @@ void rdb_check_write(RamDeviceBlk *b, const BlkLayout *l, uint64_t sector,
     rd_check(b->vm, l->data, offset - RDB_GAP, data, spread);
 }
 
+/*
+ * A BAR that goes away
+ */
+
+void rdb_go_away(RamDeviceBlk *b, RamDeviceTarget target, RdbAway away)
+{
+    switch (away) {
+    case RDB_AWAY_MOVED:
+        rd_place(b->vm, target, b->vm->window + 32 * MiB);
+        break;
+    case RDB_AWAY_DISABLED:
+        rd_pci_command(b->vm, PCI_COMMAND_MEMORY, false);
+        break;
+    }
+}
+
+void rdb_come_back(RamDeviceBlk *b, RdbAway away)
+{
+    if (away == RDB_AWAY_DISABLED) {
+        rd_pci_command(b->vm, PCI_COMMAND_MEMORY, true);
+    }
+}
+
+void rdb_debug_command(RamDeviceBlk *b, const char *command)
+{
+    g_autofree char *out =
+        qtest_hmp(b->vm->qts, "qemu-io -d /machine/peripheral/blk/"
+                              "virtio-backend \"%s\"", command);
+
+    g_assert_cmpstr(out, ==, "");
+}

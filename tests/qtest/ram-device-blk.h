@@ -129,6 +129,21 @@ int rdb_wait_status(RamDeviceBlk *b, BlkRequest *r);
 int rdb_request(RamDeviceBlk *b, const BlkLayout *l, uint32_t type,
                 uint64_t sector, uint64_t addr, size_t len);
 
+/* What a guest may do to a BAR that is in use */
+typedef enum RdbAway {
+    RDB_AWAY_MOVED,
+    RDB_AWAY_DISABLED,
+} RdbAway;
+
+/* Move a BAR to where nothing has been, or disable it and its neighbours */
+void rdb_go_away(RamDeviceBlk *b, RamDeviceTarget target, RdbAway away);
+
+/* Enable the BARs again.  One that has been moved stays where it is. */
+void rdb_come_back(RamDeviceBlk *b, RdbAway away);
+
+/* Have the disk's blkdebug node carry out a command of qemu-io */
+void rdb_debug_command(RamDeviceBlk *b, const char *command);
+
 /*
  * Read from the disk to @offset of the layout's data target, or write from
  * there, and compare what was written, with all that is around it

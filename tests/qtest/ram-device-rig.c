@@ -212,11 +212,65 @@ void rd_vm_stop(RamDeviceVM *vm)
 
 char *rd_vm_log(const RamDeviceVM *vm)
 {
-    const size_t max = 64 * KiB;
-    char *text = g_malloc0(max + 1);
+    struct stat sb;
+    char *text;
 
-    g_assert_cmpint(pread(vm->log, text, max, 0), >=, 0);
+    g_assert_cmpint(fstat(vm->log, &sb), ==, 0);
+    text = g_malloc0(sb.st_size + 1);
+    g_assert_cmpint(pread(vm->log, text, sb.st_size, 0), ==, sb.st_size);
     return text;
+}
+
+bool rd_can_trace(void)
+{
+#ifdef CONFIG_TRACE_LOG
+    return true;
+#else
+    g_test_skip("QEMU was configured without --enable-trace-backends=log");
+    return false;
+#endif
+}
+
+/* Returns: whether @line of the log reports an access */
+static bool parse_access(const char *line, RamDeviceAccess *a)
+{
+    const char *p = strstr(line, "memory_region_ram_device_");
+    unsigned is_write, size;
+
+    if (!p) {
+        return false;
+    }
+    p += strlen("memory_region_ram_device_");
+    if (sscanf(p, "copy name %*s offset 0x%" PRIx64 " len 0x%" PRIx64
+               " write %u", &a->offset, &a->len, &is_write) == 3) {
+        a->is_write = is_write;
+        a->is_copy = true;
+        return true;
+    }
+    a->is_copy = false;
+    a->is_write = g_str_has_prefix(p, "write ");
+    p = strstr(p, " addr ");
+    g_assert_nonnull(p);
+    g_assert_cmpint(sscanf(p, " addr 0x%" PRIx64 " value 0x%*x size %u",
+                           &a->offset, &size), ==, 2);
+    a->len = size;
+    return true;
+}
+
+GArray *rd_vm_accesses(const RamDeviceVM *vm)
+{
+    g_autofree char *log = rd_vm_log(vm);
+    g_auto(GStrv) lines = g_strsplit(log, "\n", -1);
+    GArray *accesses = g_array_new(false, false, sizeof(RamDeviceAccess));
+    RamDeviceAccess a;
+    unsigned i;
+
+    for (i = 0; lines[i]; i++) {
+        if (parse_access(lines[i], &a)) {
+            g_array_append_val(accesses, a);
+        }
+    }
+    return accesses;
 }
 
 void rd_start(const RamDeviceVM *vm, RamDeviceTestOp op, uint64_t addr,

@@ -92,6 +92,35 @@ void rd_vm_stop(RamDeviceVM *vm);
 /* Returns: all that QEMU wrote to stderr so far; to be freed */
 char *rd_vm_log(const RamDeviceVM *vm);
 
+/* For the command line of a VM whose accesses to RAM devices are looked at */
+#define RD_TRACE_ACCESSES "-trace memory_region_ram_device_read "             \
+                          "-trace memory_region_ram_device_write "            \
+                          "-trace memory_region_ram_device_copy"
+
+/**
+ * struct RamDeviceAccess - one of QEMU's own accesses to a RAM device
+ *
+ * @offset: where in the region
+ * @len: bytes
+ * @is_write: QEMU wrote them
+ * @is_copy: one of the bulk functions made it, else a load or store
+ */
+typedef struct RamDeviceAccess {
+    uint64_t offset;
+    uint64_t len;
+    bool is_write;
+    bool is_copy;
+} RamDeviceAccess;
+
+/* Can QEMU write trace events to stderr?  If not, the test is skipped */
+bool rd_can_trace(void);
+
+/*
+ * Returns: the accesses that QEMU has reported, in order; to be freed with
+ * g_array_unref().  All regions are thrown together.
+ */
+GArray *rd_vm_accesses(const RamDeviceVM *vm);
+
 /* Map BAR @bar of the test device at guest address @addr */
 void rd_place_bar(RamDeviceVM *vm, int bar, uint64_t addr);
 

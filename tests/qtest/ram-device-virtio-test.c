@@ -281,62 +281,28 @@ static void test_table_off_the_end(const void *data)
  * A BAR that goes away while a request is under way
  */
 
-static void debug_command(RamDeviceBlk *b, const char *command)
-{
-    g_autofree char *out =
-        qtest_hmp(b->vm->qts, "qemu-io -d /machine/peripheral/blk/"
-                              "virtio-backend \"%s\"", command);
-
-    g_assert_cmpstr(out, ==, "");
-}
-
-typedef enum Away {
-    AWAY_MOVED,
-    AWAY_DISABLED,
-} Away;
-
-/* What the guest does to the BAR, and undoes */
-static void go_away(RamDeviceBlk *b, RamDeviceTarget target, Away away)
-{
-    switch (away) {
-    case AWAY_MOVED:
-        rd_place(b->vm, target, b->vm->window + 32 * MiB);
-        break;
-    case AWAY_DISABLED:
-        rd_pci_command(b->vm, PCI_COMMAND_MEMORY, false);
-        break;
-    }
-}
-
-static void come_back(RamDeviceBlk *b, Away away)
-{
-    if (away == AWAY_DISABLED) {
-        rd_pci_command(b->vm, PCI_COMMAND_MEMORY, true);
-    }
-}
-
 typedef struct AwayCase {
     const char *sentence;
     RamDeviceTarget target;
-    Away away;
+    RdbAway away;
     uint32_t type;
     size_t len;
 } AwayCase;
 
 static const AwayCase away_cases[] = {
-    { "a-moved-memory-like-bar-gets-its-data", TARGET_MEM, AWAY_MOVED,
+    { "a-moved-memory-like-bar-gets-its-data", TARGET_MEM, RDB_AWAY_MOVED,
       VIRTIO_BLK_T_IN, 64 * KiB },
-    { "a-moved-memory-like-bar-gives-its-data", TARGET_MEM, AWAY_MOVED,
+    { "a-moved-memory-like-bar-gives-its-data", TARGET_MEM, RDB_AWAY_MOVED,
       VIRTIO_BLK_T_OUT, 64 * KiB },
-    { "a-disabled-memory-like-bar-gets-its-data", TARGET_MEM, AWAY_DISABLED,
-      VIRTIO_BLK_T_IN, 64 * KiB },
-    { "a-disabled-memory-like-bar-gives-its-data", TARGET_MEM, AWAY_DISABLED,
-      VIRTIO_BLK_T_OUT, 64 * KiB },
+    { "a-disabled-memory-like-bar-gets-its-data", TARGET_MEM,
+      RDB_AWAY_DISABLED, VIRTIO_BLK_T_IN, 64 * KiB },
+    { "a-disabled-memory-like-bar-gives-its-data", TARGET_MEM,
+      RDB_AWAY_DISABLED, VIRTIO_BLK_T_OUT, 64 * KiB },
     /* Bounced: the data come for an address where nothing is any more */
-    { "a-moved-register-like-bar-is-left-alone", TARGET_REG, AWAY_MOVED,
+    { "a-moved-register-like-bar-is-left-alone", TARGET_REG, RDB_AWAY_MOVED,
       VIRTIO_BLK_T_IN, 4 * KiB },
-    { "a-disabled-register-like-bar-is-left-alone", TARGET_REG, AWAY_DISABLED,
-      VIRTIO_BLK_T_IN, 4 * KiB },
+    { "a-disabled-register-like-bar-is-left-alone", TARGET_REG,
+      RDB_AWAY_DISABLED, VIRTIO_BLK_T_IN, 4 * KiB },
 };
 
 static void test_away(const void *data)
@@ -353,14 +319,14 @@ static void test_away(const void *data)
 
     l.data = c->target;
     rdb_start(b, TARGET_RAM);
-    debug_command(b, is_read ? "break read_aio A" : "break write_aio A");
+    rdb_debug_command(b, is_read ? "break read_aio A" : "break write_aio A");
     r = rdb_submit(b, &l, c->type, 1, m->addr + RDB_GAP, c->len);
-    debug_command(b, "wait_break A");
+    rdb_debug_command(b, "wait_break A");
 
-    go_away(b, c->target, c->away);
-    debug_command(b, "resume A");
+    rdb_go_away(b, c->target, c->away);
+    rdb_debug_command(b, "resume A");
     g_assert_cmpint(rdb_wait_status(b, &r), ==, VIRTIO_BLK_S_OK);
-    come_back(b, c->away);
+    rdb_come_back(b, c->away);
 
     if (!is_read) {
         memcpy(disk + RDB_SECTOR, bar + RDB_GAP, c->len);
