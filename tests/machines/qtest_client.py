@@ -100,6 +100,12 @@ class Emulator:
         self._process.kill()
         self._process.wait()
 
+    def quit(self) -> None:
+        """End the emulator as its user would: it closes its disks."""
+        self._greet()
+        self._execute("quit", {})
+        self._process.wait(timeout=REPLY_SECONDS)
+
     def messages(self) -> str:
         """What this emulator has written to its standard error so far."""
         return self._messages.read_bytes()[self._begun_at :].decode(errors="replace")
@@ -113,11 +119,14 @@ class Emulator:
 
     def monitor(self, command: str) -> str:
         """The answer to a command of the human monitor."""
+        self._greet()
+        return str(self._execute("human-monitor-command", {"command-line": command}))
+
+    def _greet(self) -> None:
         if not self._greeted:
             self._monitor.readline()
             self._execute("qmp_capabilities", {})
             self._greeted = True
-        return str(self._execute("human-monitor-command", {"command-line": command}))
 
     def _execute(self, name: str, arguments: dict[str, str]) -> object:
         self._monitor.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The combinations of the matrix, and what must become of each. Nothing here runs anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dimensions import (
+    BLK,
+    BLK_IOTHREAD,
+    BOUNCE_BUFFER,
+    CACHES,
+    CACHES_OF_NATIVE,
+    ENGINES,
+    FORMATS,
+    LARGE_REQUESTS,
+    LARGE_REQUESTS_ON,
+    LIST_ODD,
+    LOST_DEVICE,
+    MEMORY,
+    NO_ANSWER,
+    NVME,
+    OK,
+    READ,
+    SCSI,
+    STORAGE_DEVICES,
+    STORAGE_REQUESTS,
+    UNANSWERED_ON,
+    WRITE_ZEROES,
+    WRONG,
+    Case,
+    Disk,
+)
+from places import bytes_in_bars
+
+
+def is_possible(cache: str, aio: str) -> bool:
+    """Whether QEMU starts with this cache mode and this engine."""
+    return aio != "native" or cache in CACHES_OF_NATIVE
+
+
+def disks(store: str, formats: Sequence[str] = FORMATS, caches: Sequence[str] = CACHES) -> list[Disk]:
+    """Every way to set up the disks whose images are in the store."""
+    return [
+        Disk(store, format, cache, aio)
+        for format in formats
+        for cache in caches
+        for aio in ENGINES
+        if is_possible(cache, aio)
+    ]
+
+
+def storage_cases(disk: Disk) -> list[Case]:
+    """Every request of every storage device to such a disk."""
+    large = (disk.format, disk.cache) == LARGE_REQUESTS_ON
+    cases = [
+        Case(device, operation, place, size, disk)
+        for device in STORAGE_DEVICES
+        for place, sizes, operations in (STORAGE_REQUESTS + LARGE_REQUESTS if large else STORAGE_REQUESTS)
+        for size in sizes
+        for operation in operations
+    ]
+    # Each of these costs a wait, and a machine.
+    wait = (disk.format, disk.cache, disk.aio) == UNANSWERED_ON
+    return [case for case in cases if (wait or expected(case) != NO_ANSWER) and not _is_repetition(case)]
+
+
+def _is_repetition(case: Case) -> bool:
+    """NVMe's write zeroes command has no data that could be here or there."""
+    return case.device == NVME and case.operation == WRITE_ZEROES and case.place != MEMORY
+
+
+def expected(case: Case, memory_bounces: bool = False) -> str:
+    """What must become of the case; `memory_bounces` where the memory-like BAR is treated as a register-like one."""
+    register, memory = bytes_in_bars(case.place, case.size)
+    bounced = register + (memory if memory_bounces else 0)
+    if case.operation == WRITE_ZEROES:  # its data is no larger than a sector
+        return OK
+    if case.device in (BLK, BLK_IOTHREAD):
+        return LOST_DEVICE if bounced > BOUNCE_BUFFER else OK
+    if case.device == SCSI:
+        # QEMU maps the data twice: when it takes the request off the queue, and to let the disk access it.
+        if bounced > BOUNCE_BUFFER:
+            return LOST_DEVICE
+        if 2 * bounced > BOUNCE_BUFFER:
+            return NO_ANSWER
+        # The mapping that the disk hasn't seen is unmapped last: its bounce buffer overwrites what has been read.
+        return WRONG if bounced and case.operation == READ else OK
+    # NVMe's data goes through the bounce buffer piece by piece, which fails for pieces that don't end with a sector.
+    return WRONG if bounced > BOUNCE_BUFFER and case.place == LIST_ODD else OK

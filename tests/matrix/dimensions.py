@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The matrix: what is combined with what. All of it is data; cases.py makes the combinations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB, MIB = 1024, 1024 * 1024
+
+CACHES = ("writeback", "none", "directsync", "unsafe")
+ENGINES = ("threads", "native", "io_uring")
+FORMATS = ("raw", "qcow2")
+# QEMU has linux-aio with O_DIRECT only, and says so when it is started.
+CACHES_OF_NATIVE = ("none", "directsync")
+
+BLK, BLK_IOTHREAD, SCSI, NVME = "virtio-blk", "virtio-blk, iothread", "virtio-scsi", "nvme"
+STORAGE_DEVICES = (BLK, BLK_IOTHREAD, SCSI, NVME)
+
+READ, WRITE, FLUSH, WRITE_ZEROES = "read", "write", "flush", "write-zeroes"
+
+# Where a request's data is. The BARs and RAM are side by side: register-like BAR, RAM, memory-like BAR.
+MEMORY = "memory-like BAR"
+MEMORY_ODD = "memory-like BAR, odd address"
+REGISTER = "register-like BAR"
+RAM_TO_MEMORY = "across the border of RAM and memory-like BAR"
+REGISTER_TO_RAM = "across the border of register-like BAR and RAM"
+LIST = "list of RAM and memory-like BAR"
+LIST_ODD = "list of RAM and both BARs, odd addresses"
+
+BOUNCE_BUFFER = 4 * KIB
+# In one segment: more pages than one bio of Linux takes, so that O_DIRECT goes another way through the kernel.
+LARGE = 1280 * KIB
+
+BOTH_WAYS = (READ, WRITE)
+WITHOUT_SIZE = (FLUSH, WRITE_ZEROES)
+STORAGE_REQUESTS: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...] = (
+    (MEMORY, (512, 4 * KIB, 64 * KIB), BOTH_WAYS),
+    (MEMORY, (4 * KIB,), WITHOUT_SIZE),
+    (MEMORY_ODD, (8 * KIB,), BOTH_WAYS),
+    (REGISTER, (512, 2 * KIB, 4 * KIB, 8 * KIB), BOTH_WAYS),
+    (REGISTER, (2 * KIB,), WITHOUT_SIZE),
+    (RAM_TO_MEMORY, (1 * KIB, 64 * KIB), BOTH_WAYS),
+    (RAM_TO_MEMORY, (8 * KIB,), WITHOUT_SIZE),
+    (REGISTER_TO_RAM, (4 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
+    (LIST, (32 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
+    (LIST_ODD, (16 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
+)
+LARGE_REQUESTS = ((MEMORY, (LARGE,), BOTH_WAYS),)
+LARGE_REQUESTS_ON = ("raw", "none")
+# The only disk on which requests are made that aren't answered.
+UNANSWERED_ON = ("raw", "writeback", "threads")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """How an inner machine's disks are set up. `store` tells where their images are."""
+
+    store: str
+    format: str
+    cache: str
+    aio: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request, or one that is followed by a flush or by reading it back."""
+
+    device: str
+    operation: str
+    place: str
+    size: int
+    disk: Disk | None
+
+
+OK, WRONG, IO_ERROR = "ok", "wrong contents", "I/O error"
+LOST_DEVICE, NO_ANSWER, LOST_EMULATOR = "device lost", "no answer", "emulator lost"
+VERDICTS = (OK, WRONG, IO_ERROR, LOST_DEVICE, NO_ANSWER, LOST_EMULATOR)

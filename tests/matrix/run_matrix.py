@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the whole matrix, and prints what became of its combinations, emulators side by side.
+
+    run_matrix.py --patched EMULATOR [--stock EMULATOR] [--direct EMULATOR] --work FOLDER [--where host|vm]
+
+On the host the BARs are the test device's, which stock hasn't got. In the outer VM the kernel's vfio-pci
+assigns them, and refuses O_DIRECT into them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jobs
+import selection
+import stores
+import table
+from cases import expected
+from dimensions import OK
+from jobs import Job, Outcome
+from machine import Variant
+from machines import outer_vm
+from machines.error import MachineError
+from runner import Runner
+
+# "direct" is the patched emulator less its patch for O_DIRECT, with the override on.
+PATCHED, STOCK, OVERRIDE_OFF, DIRECT = "patched", "stock", "override off", "plain direct"
+HOURS = 3600.0
+
+
+@dataclass
+class Report:
+    """What became of the cases, and where whole memories or disks weren't as they had to be."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    def unexpected(self, variant: Variant) -> list[Outcome]:
+        """What has gone otherwise than cases.expected() says of an emulator that can do O_DIRECT into a BAR."""
+        return [
+            outcome
+            for outcome in self.outcomes
+            if outcome.variant == variant.name and outcome.verdict != expected(outcome.case, variant.bounces)
+        ]
+
+
+Progress = Callable[[Outcome], None]
+
+
+def run_on_host(todo: Sequence[Job], work: Path, progress: Progress) -> Report:
+    """Carry the jobs out right here; the images are in the work folder."""
+    report = Report()
+    work.mkdir(parents=True, exist_ok=True)
+    runner = Runner(work, work, lambda store, device: work / f"{device.replace(', ', '-')}.img")
+    for job in todo:
+        for outcome in runner.run(job):
+            report.outcomes.append(outcome)
+            progress(outcome)
+        report.differences += runner.take_differences()
+    return report
+
+
+def run_in_vm(todo: Sequence[Job], work: Path, timeout: float, progress: Progress) -> Report:
+    """Carry the jobs out in one outer VM."""
+    report = Report()
+    work = work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    jobs.write(work, todo)
+
+    def take(line: str) -> None:
+        result = json.loads(line)
+        if "difference" in result:
+            report.differences.append(result["difference"])
+        else:
+            report.outcomes.append(jobs.outcome(result["outcome"]))
+            progress(report.outcomes[-1])
+
+    outer_vm.run(
+        outer_vm.debian_kernel(),
+        work,
+        command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
+        devices=stores.outer_devices(work),
+        modules=stores.MODULES,
+        timeout=timeout,
+        follow=work / jobs.RESULTS_FILE,
+        on_line=take,
+    )
+    return report
+
+
+def text(report: Report) -> str:
+    """The tables, and what was found to be wrong afterwards."""
+    return "\n\n".join([
+        table.summary(report.outcomes),
+        table.table(report.outcomes, ("device", "cache", "aio"), table.by_disk),
+        table.table(report.outcomes, ("device", "data in"), table.by_place),
+        "Memory and disks compared whole when each inner machine had ended:\n"
+        + ("\n".join(report.differences) or "all that was done is there, and nothing else has changed."),
+    ])  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
+    parser.add_argument("--stock", type=Path, help="qemu-system-aarch64 without it, to compare with")
+    parser.add_argument("--direct", type=Path, help="the same with the series less its patch for O_DIRECT")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the disks and the logs")
+    parser.add_argument("--where", choices=("host", "vm", "both"), default="both")
+    chosen = parser.parse_args()
+    for emulator in filter(None, (chosen.patched, chosen.stock, chosen.direct)):
+        if not os.access(emulator, os.X_OK):
+            parser.error(f"{emulator} is no program")
+    patched = Variant(PATCHED, str(chosen.patched.resolve()), "auto")
+    direct = [Variant(DIRECT, str(chosen.direct.resolve()), "on")] if chosen.direct else []
+    stock = [Variant(STOCK, str(chosen.stock.resolve()), "")] if chosen.stock else []
+    off = [Variant(OVERRIDE_OFF, patched.emulator, "off")]
+    begun = time.monotonic()
+
+    def progress(outcome: Outcome) -> None:
+        print(f"[{time.monotonic() - begun:6.1f} s] {sentence(outcome)}", flush=True)
+
+    failed = False
+    try:
+        for where in ("host", "vm") if chosen.where == "both" else (chosen.where,):
+            if where == "host":
+                report = run_on_host(selection.on_host([patched, *direct, *off]), chosen.work / where, progress)
+            else:
+                todo = selection.in_vm([patched, *stock, *direct])
+                report = run_in_vm(todo, chosen.work / where, 6 * HOURS, progress)
+            print(f"\nThe matrix, {where}:\n\n{text(report)}\n")
+            for outcome in report.unexpected(patched):
+                print(f"not as it must be: {sentence(outcome)}")
+            asked = [outcome for outcome in report.outcomes if outcome.variant == PATCHED]
+            passed = len(asked) - len(report.unexpected(patched))
+            refused = sum(expected(outcome.case) != OK for outcome in asked)
+            print(f"{len(asked)} combinations on the patched emulator, {passed} pass; {refused} of them by the failure"
+                  " that a bounce buffer of 4096 bytes makes of them, as in stock.")  # fmt: skip
+            failed |= passed < len(asked) or bool(report.differences)
+    except MachineError as error:
+        parser.exit(1, f"{error}\n")
+    return 1 if failed else 0
+
+
+def sentence(outcome: Outcome) -> str:
+    """One outcome in one line."""
+    case, disk = outcome.case, outcome.case.disk
+    on = f" ({disk.store}, {disk.format}, cache={disk.cache}, aio={disk.aio})" if disk else ""
+    said = f": {outcome.message.splitlines()[0]}" if outcome.message else ""
+    asked = f"{case.operation} {case.size} B, {case.place}"
+    return f"{outcome.variant}: {case.device}{on}: {asked}: {outcome.verdict}{said}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries cases out, each come what may, on as few inner machines as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import storage
+from cases import expected
+from dimensions import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, STORAGE_DEVICES, Case, Disk
+from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
+from images import Image
+from jobs import Job, Outcome
+from machine import Assigned, Machine, Variant, machine
+from machines.qtest_client import EmulatorError
+
+# No request takes longer, even in the outer VM; and the wait for what is known to give no answer.
+ANSWER_SECONDS, UNANSWERED_SECONDS = 30.0, 3.0
+
+
+@dataclass
+class Runner:
+    """Where cases are carried out. `assigned` is None on the host, where the test device is the board.
+
+    `images` gives the file or device for the image of each storage device, in a given store.
+    """
+
+    scratch: Path
+    messages_folder: Path
+    images: Callable[[str, str], Path]
+    assigned: Assigned | None = None
+    _differences: list[str] = field(default_factory=list)
+
+    def run(self, job: Job) -> Iterator[Outcome]:
+        """The outcome of each of the job's cases."""
+        assert job.disk is not None
+        return self._storage(job.variant, job.disk, job.cases)
+
+    def take_differences(self) -> list[str]:
+        """What wasn't as it must be when machines had ended, in their whole memory and on their whole disks."""
+        found, self._differences = self._differences, []
+        return found
+
+    def _storage(self, variant: Variant, disk: Disk, cases: Sequence[Case]) -> Iterator[Outcome]:
+        """The cases on this disk; after a failure that isn't just an answer the machine is started afresh."""
+        left = list(cases)
+        while left:
+            images = {
+                device: Image(self.images(disk.store, device), disk.format, device.replace(", ", "-"), self.scratch)
+                for device in STORAGE_DEVICES
+            }
+            options = storage.options(disk, images)
+            with machine(variant, options, self.messages(variant), repr(disk), self.assigned) as running:
+                devices: dict[str, storage.StorageDevice] = {}
+                usable = True
+                while left and usable:
+                    case = left.pop(0)
+                    outcome, usable = self._attempt(
+                        variant, case, running, lambda: self._on_storage(variant, case, devices, images, running)
+                    )
+                    if outcome.verdict == LOST_DEVICE:
+                        devices.pop(case.device)
+                    yield outcome
+                if usable:
+                    where = f"{variant.name}, {disk}: "
+                    self._differences += [where + text for text in running.board.all_differences()]
+                    running.emulator.quit()
+                    for image in images.values():
+                        self._differences += [where + text for text in image.all_differences(self.scratch)]
+
+    def messages(self, variant: Variant) -> Path:
+        """Where all that the variant's emulators say is kept."""
+        return self.messages_folder / f"{variant.name.replace(' ', '-')}.messages"
+
+    def _on_storage(
+        self,
+        variant: Variant,
+        case: Case,
+        devices: dict[str, storage.StorageDevice],
+        images: dict[str, Image],
+        running: Machine,
+    ) -> tuple[str, str]:
+        if case.device not in devices:
+            function = running.function(storage.SLOTS[case.device])
+            devices[case.device] = storage.StorageDevice(
+                storage.driver(case.device, function, running.window, running.pages),
+                running.board,
+                images[case.device],
+                running.pages,
+            )
+        unanswered = expected(case, variant.bounces) == NO_ANSWER
+        return storage.carry_out(case, devices[case.device], UNANSWERED_SECONDS if unanswered else ANSWER_SECONDS)
+
+    def _attempt(
+        self, variant: Variant, case: Case, running: Machine, carry_out: Callable[[], tuple[str, str]]
+    ) -> tuple[Outcome, bool]:
+        """The outcome, and whether the machine can serve further cases."""
+        emulator = running.emulator
+        said, reason, usable = len(emulator.messages()), "", True
+        try:
+            verdict, reason = carry_out()
+        except DeviceNeedsReset:
+            verdict = LOST_DEVICE
+        except RequestFailed as failed:
+            verdict, reason = IO_ERROR, str(failed)
+        except NoAnswer as none:
+            verdict, reason, usable = NO_ANSWER, str(none), False
+        except EmulatorError as gone:
+            verdict, reason, usable = LOST_EMULATOR, f"{gone}; {emulator.state()}", False
+        message = "\n".join(filter(None, [reason, emulator.messages()[said:].strip()]))
+        return Outcome(variant.name, case, verdict, message), usable

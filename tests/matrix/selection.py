@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which part of the matrix is run where: all of it, or what `make check` has the time for in the outer VM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cases import disks, storage_cases
+from dimensions import BOTH_WAYS, KIB, LARGE, LIST, MEMORY, RAM_TO_MEMORY, Case, Disk
+from jobs import Job
+from machine import Variant
+from stores import BLOCK_DEVICE, EXT4, FILE, SHARE
+
+# The requests that `make check` makes in the outer VM.
+REPRESENTATIVE = (
+    (MEMORY, 512),
+    (MEMORY, 64 * KIB),
+    (MEMORY, LARGE),
+    (RAM_TO_MEMORY, 64 * KIB),
+    (LIST, 32 * KIB),
+)
+DIRECT = ("none", "directsync")
+
+
+def on_host(variants: Sequence[Variant]) -> list[Job]:
+    """All combinations that the test device can show."""
+    return [_job(variant, disk) for variant in variants for disk in disks(FILE)]
+
+
+def in_vm(variants: Sequence[Variant]) -> list[Job]:
+    """All combinations on the kernel's vfio-pci."""
+    everywhere = disks(BLOCK_DEVICE, ("raw",)) + disks(EXT4) + disks(SHARE, ("raw",))
+    return [_job(variant, disk) for variant in variants for disk in everywhere]
+
+
+def in_vm_for_check(patched: Variant, others: Sequence[Variant]) -> list[Job]:
+    """Each engine with O_DIRECT on each kind of file, and one disk without; for other emulators, one kind of file."""
+    without_cache = disks(BLOCK_DEVICE, ("raw",), ("none",))
+    chosen = [
+        *disks(BLOCK_DEVICE, ("raw",), DIRECT),
+        *disks(EXT4, ("raw", "qcow2"), ("none",)),
+        Disk(BLOCK_DEVICE, "raw", "writeback", "threads"),
+        Disk(SHARE, "raw", "writeback", "threads"),
+    ]
+    jobs = [_job(patched, disk, representative(storage_cases(disk))) for disk in chosen]
+    jobs += [_job(other, disk, representative(storage_cases(disk))) for other in others for disk in without_cache]
+    return jobs
+
+
+def representative(cases: Iterable[Case]) -> list[Case]:
+    """Those of the cases that `make check` has time for in the outer VM."""
+    return [case for case in cases if case.operation in BOTH_WAYS and (case.place, case.size) in REPRESENTATIVE]
+
+
+def _job(variant: Variant, disk: Disk, cases: Sequence[Case] | None = None) -> Job:
+    return Job(variant, disk, tuple(storage_cases(disk) if cases is None else cases))

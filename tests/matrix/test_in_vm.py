@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A representative part of the matrix on the kernel's vfio-pci, which refuses O_DIRECT into a BAR (VM_PFNMAP).
+
+One outer VM is run for all of these tests. run_matrix.py runs the whole matrix there.
+"""
+
+from __future__ import annotations
+
+import pytest
+import selection
+from cases import expected
+from dimensions import BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES
+from jobs import Outcome
+from machine import Variant
+from run_matrix import DIRECT, PATCHED, STOCK, Report, run_in_vm, sentence
+from stores import BLOCK_DEVICE, EXT4, SHARE
+
+TIMEOUT = 1500.0
+
+
+@pytest.fixture(scope="module")
+def report(
+    patched: Variant, others: list[Variant], outer_vm_is_possible: None, tmp_path_factory: pytest.TempPathFactory
+) -> Report:
+    """What one run of the outer VM has shown."""
+    todo = selection.in_vm_for_check(patched, others)
+    return run_in_vm(todo, tmp_path_factory.mktemp("matrix"), TIMEOUT, lambda outcome: None)
+
+
+def chosen(report: Report, variant: str, **disk: str) -> list[Outcome]:
+    """The variant's outcomes on such disks; there must be some."""
+    found = [
+        outcome
+        for outcome in report.outcomes
+        if outcome.variant == variant
+        and outcome.case.disk is not None
+        and all(getattr(outcome.case.disk, name) == value for name, value in disk.items())
+    ]
+    if not found:
+        pytest.skip(f"no emulator to compare with: {variant}")
+    return found
+
+
+def not_ok(outcomes: list[Outcome]) -> list[str]:
+    return [sentence(outcome) for outcome in outcomes if outcome.verdict != OK]
+
+
+@pytest.mark.parametrize("store", [BLOCK_DEVICE, EXT4])
+@pytest.mark.parametrize("operation", BOTH_WAYS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_o_direct_gives_no_io_error_and_equal_contents(report: Report, engine: str, operation: str, store: str) -> None:
+    made = [
+        outcome
+        for outcome in chosen(report, PATCHED, store=store, cache="none", aio=engine)
+        if outcome.case.operation == operation
+    ]
+    assert {outcome.case.device for outcome in made} == set(STORAGE_DEVICES)
+    assert not_ok(made) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_directsync_gives_no_io_error_and_equal_contents(report: Report, engine: str) -> None:
+    assert not_ok(chosen(report, PATCHED, cache="directsync", aio=engine)) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_o_direct_of_more_pages_than_one_bio_has_succeeds(report: Report, engine: str) -> None:
+    large = [
+        outcome
+        for outcome in chosen(report, PATCHED, store=BLOCK_DEVICE, cache="none", aio=engine)
+        if outcome.case.size == LARGE
+    ]
+    assert len(large) == len(STORAGE_DEVICES) * len(BOTH_WAYS)
+    assert not_ok(large) == []
+
+
+def test_an_image_on_9p_which_pins_pages_without_o_direct_gives_no_io_error(report: Report) -> None:
+    assert not_ok(chosen(report, PATCHED, store=SHARE)) == []
+
+
+def test_buffered_requests_succeed(report: Report) -> None:
+    assert not_ok(chosen(report, PATCHED, store=BLOCK_DEVICE, cache="writeback")) == []
+
+
+def test_nothing_else_in_memory_or_on_the_disks_has_changed(report: Report) -> None:
+    assert report.differences == []
+
+
+def test_stock_fails_in_every_virtio_request_of_more_than_its_bounce_buffer(report: Report) -> None:
+    virtio = [outcome for outcome in chosen(report, STOCK) if outcome.case.device.startswith("virtio")]
+    larger = [outcome for outcome in virtio if outcome.case.size > 4 * KIB]
+    assert len(larger) > len(virtio) / 2
+    assert {outcome.verdict for outcome in larger} == {LOST_DEVICE}
+
+
+def test_stock_makes_of_every_request_what_its_bounce_buffer_allows(report: Report) -> None:
+    wrong = [
+        sentence(outcome)
+        for outcome in chosen(report, STOCK)
+        if outcome.verdict != expected(outcome.case, memory_bounces=True)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_plain_direct_mapping_makes_io_errors_of_o_direct(report: Report, engine: str) -> None:
+    made = chosen(report, DIRECT, cache="none", aio=engine)
+    assert {outcome.verdict for outcome in made} == {IO_ERROR}

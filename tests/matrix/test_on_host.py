@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The whole matrix on the test device: what depends on QEMU only, and not on the kernel's VFIO."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import selection
+from cases import disks, expected, storage_cases
+from dimensions import CACHES, CACHES_OF_NATIVE, MEMORY, OK, STORAGE_DEVICES
+from images import can_be_opened_directly
+from machine import Variant
+from run_matrix import Report, run_on_host, sentence
+from stores import FILE
+
+
+@pytest.fixture(scope="module")
+def report(patched: Variant, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    work = tmp_path_factory.mktemp("matrix")
+    if not can_be_opened_directly(work):
+        pytest.skip(f"{work} is on a file system without O_DIRECT")
+    return run_on_host(selection.on_host([patched]), work, lambda outcome: None)
+
+
+def test_all_combinations_were_run(report: Report) -> None:
+    planned = [case for disk in disks(FILE) for case in storage_cases(disk)]
+    assert len(planned) > 2000
+    assert [outcome.case for outcome in report.outcomes] == planned
+
+
+@pytest.mark.parametrize("device", STORAGE_DEVICES)
+def test_every_combination_ends_as_it_must(report: Report, patched: Variant, device: str) -> None:
+    assert [sentence(outcome) for outcome in report.unexpected(patched) if outcome.case.device == device] == []
+
+
+def test_every_request_into_the_memory_like_bar_is_ok(report: Report) -> None:
+    asked = [outcome for outcome in report.outcomes if outcome.case.place.startswith(MEMORY)]
+    assert len(asked) > 500
+    assert [sentence(outcome) for outcome in asked if outcome.verdict != OK] == []
+
+
+def test_a_device_is_lost_with_a_message_that_names_region_and_remedy(report: Report) -> None:
+    lost = [outcome for outcome in report.outcomes if outcome.verdict == "device lost"]
+    assert len(lost) == sum(expected(outcome.case) == "device lost" for outcome in report.outcomes) > 0
+    for outcome in lost:
+        assert "ram-device-testdev.reg" in outcome.message
+        assert "x-ram-device-direct" in outcome.message
+
+
+def test_nothing_else_in_memory_or_on_the_disks_has_changed(report: Report) -> None:
+    assert report.differences == []
+
+
+@pytest.mark.parametrize("cache", [cache for cache in CACHES if cache not in CACHES_OF_NATIVE])
+def test_qemu_refuses_linux_aio_without_o_direct(patched: Variant, tmp_path: Path, cache: str) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bytes(512))
+    drive = f"if=none,file={image},format=raw,cache={cache},aio=native"
+    command = [patched.emulator, "-M", "virt", "-accel", "qtest", "-display", "none", "-drive", drive]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "aio=native was specified, but it requires cache.direct=on" in done.stderr
