@@ -74,13 +74,13 @@ class QTest:
 class Emulator:
     """A running emulator; its messages are added to the file `messages`."""
 
-    def __init__(self, command: Sequence[str], messages: Path) -> None:
+    def __init__(self, command: Sequence[str], messages: Path, pass_fds: Sequence[int] = ()) -> None:
         self._messages = messages
         qtest, its_qtest = socket.socketpair()
         monitor, its_monitor = socket.socketpair()
         with messages.open("ab") as log, its_qtest, its_monitor:
             self._begun_at = log.tell()
-            handed_over = (its_qtest.fileno(), its_monitor.fileno())
+            handed_over = (its_qtest.fileno(), its_monitor.fileno(), *pass_fds)
             arguments = [
                 *command,
                 "-chardev", f"socket,id=qtest,fd={handed_over[0]}", "-qtest", "chardev:qtest", "-qtest-log", "none",

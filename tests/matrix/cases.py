@@ -11,21 +11,32 @@ from dimensions import (
     BOUNCE_BUFFER,
     CACHES,
     CACHES_OF_NATIVE,
+    E1000E,
     ENGINES,
     FORMATS,
     LARGE_REQUESTS,
     LARGE_REQUESTS_ON,
+    LIST,
     LIST_ODD,
     LOST_DEVICE,
+    LOST_PACKET,
     MEMORY,
+    NET,
     NO_ANSWER,
     NVME,
     OK,
+    OTHER_REQUESTS,
+    RAM_TO_MEMORY,
     READ,
+    RECEIVE,
+    REGISTER_TO_RAM,
+    RNG,
     SCSI,
+    SEND,
     STORAGE_DEVICES,
     STORAGE_REQUESTS,
     UNANSWERED_ON,
+    USB,
     WRITE_ZEROES,
     WRONG,
     Case,
@@ -65,6 +76,23 @@ def storage_cases(disk: Disk) -> list[Case]:
     return [case for case in cases if (wait or expected(case) != NO_ANSWER) and not _is_repetition(case)]
 
 
+def other_cases() -> list[Case]:
+    """Every request of every device that isn't storage with those disks."""
+    cases = [
+        Case(device, operation, place, size, None)
+        for device, requests in OTHER_REQUESTS.items()
+        for place, sizes, operations in requests
+        for size in sizes
+        for operation in operations
+    ]
+    return [case for case in cases if not _is_beyond_legacy_descriptors(case)]
+
+
+def _is_beyond_legacy_descriptors(case: Case) -> bool:
+    """All receive buffers of an e1000e are of one size, and a packet goes to the next only when that is full."""
+    return case.device == E1000E and case.operation == RECEIVE and case.place == LIST
+
+
 def _is_repetition(case: Case) -> bool:
     """NVMe's write zeroes command has no data that could be here or there."""
     return case.device == NVME and case.operation == WRITE_ZEROES and case.place != MEMORY
@@ -76,8 +104,14 @@ def expected(case: Case, memory_bounces: bool = False) -> str:
     bounced = register + (memory if memory_bounces else 0)
     if case.operation == WRITE_ZEROES:  # its data is no larger than a sector
         return OK
-    if case.device in (BLK, BLK_IOTHREAD):
+    if case.device in (BLK, BLK_IOTHREAD, NET, RNG):
         return LOST_DEVICE if bounced > BOUNCE_BUFFER else OK
+    if case.device == E1000E:
+        # It receives by dma_memory_write(). What it sends it maps, and doesn't map the rest if it gets a part only.
+        cut = bounced > BOUNCE_BUFFER or case.place in (RAM_TO_MEMORY, REGISTER_TO_RAM)
+        return LOST_PACKET if case.operation == SEND and cut else OK
+    if case.device == USB:
+        return NO_ANSWER if bounced > BOUNCE_BUFFER else OK
     if case.device == SCSI:
         # QEMU maps the data twice: when it takes the request off the queue, and to let the disk access it.
         if bounced > BOUNCE_BUFFER:

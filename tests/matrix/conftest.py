@@ -25,9 +25,9 @@ def patched() -> Variant:
     found = variant(PATCHED, "RAM_DEVICE_PATCHED", "auto")
     if shutil.which("qemu-img") is None:
         pytest.skip("the matrix looks into qcow2 images with qemu-img: install qemu-utils")
-    if found is None:
-        pytest.skip("RAM_DEVICE_PATCHED names no emulator to test")
-    return found
+    if found is not None:
+        return found
+    pytest.skip("RAM_DEVICE_PATCHED names no emulator to test")
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ FORMATS = ("raw", "qcow2")
 # QEMU has linux-aio with O_DIRECT only, and says so when it is started.
 CACHES_OF_NATIVE = ("none", "directsync")
 
-BLK, BLK_IOTHREAD, SCSI, NVME = "virtio-blk", "virtio-blk, iothread", "virtio-scsi", "nvme"
-STORAGE_DEVICES = (BLK, BLK_IOTHREAD, SCSI, NVME)
+BLK, BLK_IOTHREAD, SCSI = "virtio-blk", "virtio-blk, iothread", "virtio-scsi"
+NVME, USB = "nvme", "xhci usb-storage"
+STORAGE_DEVICES = (BLK, BLK_IOTHREAD, SCSI, NVME, USB)
 
 READ, WRITE, FLUSH, WRITE_ZEROES = "read", "write", "flush", "write-zeroes"
 
@@ -51,6 +52,31 @@ LARGE_REQUESTS_ON = ("raw", "none")
 UNANSWERED_ON = ("raw", "writeback", "threads")
 
 
+NET, E1000E, RNG = "virtio-net", "e1000e", "virtio-rng"
+SEND, RECEIVE, FILL = "send", "receive", "fill"
+# The last size is that of a jumbo frame, which doesn't fit into a bounce buffer.
+PACKET_SIZES = (64, 1514, 9014)
+SMALL_PACKETS = PACKET_SIZES[:2]
+PACKETS = (
+    (MEMORY, PACKET_SIZES, (SEND, RECEIVE)),
+    (MEMORY_ODD, SMALL_PACKETS, (SEND, RECEIVE)),
+    (REGISTER, PACKET_SIZES, (SEND, RECEIVE)),
+    (RAM_TO_MEMORY, PACKET_SIZES, (SEND, RECEIVE)),
+    (REGISTER_TO_RAM, SMALL_PACKETS, (SEND, RECEIVE)),
+    (LIST, (1504,), (SEND, RECEIVE)),
+)
+ENTROPY = (
+    (MEMORY, (512, 4 * KIB, 64 * KIB), (FILL,)),
+    (MEMORY_ODD, (4 * KIB,), (FILL,)),
+    (REGISTER, (512, 4 * KIB, 8 * KIB), (FILL,)),
+    (RAM_TO_MEMORY, (64 * KIB,), (FILL,)),
+    (REGISTER_TO_RAM, (4 * KIB,), (FILL,)),
+    (LIST, (32 * KIB,), (FILL,)),
+    (LIST_ODD, (16 * KIB,), (FILL,)),
+)
+OTHER_REQUESTS = {NET: PACKETS, E1000E: PACKETS, RNG: ENTROPY}
+
+
 @dataclass(frozen=True)
 class Disk:
     """How an inner machine's disks are set up. `store` tells where their images are."""
@@ -72,6 +98,6 @@ class Case:
     disk: Disk | None
 
 
-OK, WRONG, IO_ERROR = "ok", "wrong contents", "I/O error"
+OK, WRONG, IO_ERROR, LOST_PACKET = "ok", "wrong contents", "I/O error", "packet lost"
 LOST_DEVICE, NO_ANSWER, LOST_EMULATOR = "device lost", "no answer", "emulator lost"
-VERDICTS = (OK, WRONG, IO_ERROR, LOST_DEVICE, NO_ANSWER, LOST_EMULATOR)
+VERDICTS = (OK, WRONG, IO_ERROR, LOST_PACKET, LOST_DEVICE, NO_ANSWER, LOST_EMULATOR)

@@ -74,14 +74,19 @@ class Machine:
 
 @contextmanager
 def machine(
-    variant: Variant, options: Sequence[str], messages: Path, seed: str, assigned: Assigned | None = None
+    variant: Variant,
+    options: Sequence[str],
+    messages: Path,
+    seed: str,
+    assigned: Assigned | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[Machine]:
     """Start the variant's emulator with these further arguments."""
     command = [
         variant.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
         *board_options(variant, assigned), *options,
     ]  # fmt: skip
-    with Emulator(command, messages) as emulator:
+    with Emulator(command, messages, pass_fds) as emulator:
         if assigned is None:
             bars = [
                 (BOARD_SLOT, TESTDEV_REGISTER_BAR, places.REGISTER_BEGIN),

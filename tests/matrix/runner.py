@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import others
 import storage
 from cases import expected
-from dimensions import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, STORAGE_DEVICES, Case, Disk
+from dimensions import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, RNG, STORAGE_DEVICES, Case, Disk
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
 from images import Image
 from jobs import Job, Outcome
@@ -35,7 +36,8 @@ class Runner:
 
     def run(self, job: Job) -> Iterator[Outcome]:
         """The outcome of each of the job's cases."""
-        assert job.disk is not None
+        if job.disk is None:
+            return self._others(job.variant, job.cases)
         return self._storage(job.variant, job.disk, job.cases)
 
     def take_differences(self) -> list[str]:
@@ -70,6 +72,30 @@ class Runner:
                     for image in images.values():
                         self._differences += [where + text for text in image.all_differences(self.scratch)]
 
+    def _others(self, variant: Variant, cases: Sequence[Case]) -> Iterator[Outcome]:
+        """The cases of devices that aren't storage."""
+        left = list(cases)
+        while left:
+            surroundings = others.Surroundings(self.scratch)
+            options, descriptors = surroundings.options(), surroundings.descriptors()
+            with machine(variant, options, self.messages(variant), "others", self.assigned, descriptors) as running:
+                devices: dict[str, others.OtherDevice] = {}
+                usable = True
+                while left and usable:
+                    case = left.pop(0)
+                    outcome, usable = self._attempt(
+                        variant, case, running, lambda: self._on_other(variant, case, devices, surroundings, running)
+                    )
+                    if outcome.verdict == LOST_DEVICE:
+                        devices.pop(case.device)
+                        # The entropy that it had taken is lost, nobody knows how much that was.
+                        usable = case.device != RNG
+                    yield outcome
+                if usable:
+                    where = f"{variant.name}, devices that aren't storage: "
+                    self._differences += [where + text for text in running.board.all_differences()]
+            surroundings.close()
+
     def messages(self, variant: Variant) -> Path:
         """Where all that the variant's emulators say is kept."""
         return self.messages_folder / f"{variant.name.replace(' ', '-')}.messages"
@@ -90,8 +116,19 @@ class Runner:
                 images[case.device],
                 running.pages,
             )
-        unanswered = expected(case, variant.bounces) == NO_ANSWER
-        return storage.carry_out(case, devices[case.device], UNANSWERED_SECONDS if unanswered else ANSWER_SECONDS)
+        return storage.carry_out(case, devices[case.device], _patience(variant, case))
+
+    def _on_other(
+        self,
+        variant: Variant,
+        case: Case,
+        devices: dict[str, others.OtherDevice],
+        surroundings: others.Surroundings,
+        running: Machine,
+    ) -> tuple[str, str]:
+        if case.device not in devices:
+            devices[case.device] = others.device(case.device, running, surroundings)
+        return others.carry_out(case, devices[case.device], running.board, _patience(variant, case))
 
     def _attempt(
         self, variant: Variant, case: Case, running: Machine, carry_out: Callable[[], tuple[str, str]]
@@ -111,3 +148,8 @@ class Runner:
             verdict, reason, usable = LOST_EMULATOR, f"{gone}; {emulator.state()}", False
         message = "\n".join(filter(None, [reason, emulator.messages()[said:].strip()]))
         return Outcome(variant.name, case, verdict, message), usable
+
+
+def _patience(variant: Variant, case: Case) -> float:
+    """How long to wait for the answer."""
+    return UNANSWERED_SECONDS if expected(case, variant.bounces) == NO_ANSWER else ANSWER_SECONDS

@@ -18,6 +18,7 @@ from dimensions import (
     REGISTER_TO_RAM,
     SCSI,
     STORAGE_DEVICES,
+    USB,
     WRITE_ZEROES,
     WRONG,
     Case,
@@ -27,13 +28,16 @@ from drivers import pci, virtio_blk
 from drivers.nvme import Nvme
 from drivers.pages import Pages
 from drivers.request import ANSWER_SECONDS, Segment
+from drivers.usb_storage import UsbStorage
 from drivers.virtio import VirtioPci
 from drivers.virtio_blk import VirtioBlk
 from drivers.virtio_scsi import VirtioScsi
+from drivers.xhci import Xhci
 from images import SECTOR, Image
 
 FIRST_SLOT = 8
 SLOTS = {device: FIRST_SLOT + i for i, device in enumerate(STORAGE_DEVICES)}
+Driver = VirtioBlk | VirtioScsi | Nvme | UsbStorage
 RANGES = (RAM_TO_MEMORY, REGISTER_TO_RAM)
 
 
@@ -50,6 +54,7 @@ def options(disk: Disk, images: dict[str, Image]) -> list[str]:
             BLK_IOTHREAD: ["-device", f"virtio-blk-pci,drive=disk{i},iothread=thread,{at}"],
             SCSI: ["-device", f"virtio-scsi-pci,id=scsi,{at}", "-device", f"scsi-hd,bus=scsi.0,drive=disk{i}"],
             # The default for mdts allows transfers of up to 512 KiB only.
+            USB: ["-device", f"qemu-xhci,id=usb,{at}", "-device", f"usb-storage,bus=usb.0,drive=disk{i}"],
             NVME: ["-device", f"nvme,drive=disk{i},serial=matrix,mdts=9,{at}"],
         }[device]
     return arguments
@@ -59,7 +64,7 @@ def options(disk: Disk, images: dict[str, Image]) -> list[str]:
 class StorageDevice:
     """A driver, the memory for its data and the disk behind it."""
 
-    driver: VirtioBlk | VirtioScsi | Nvme
+    driver: Driver
     board: Board
     image: Image
     pages: Pages
@@ -79,7 +84,7 @@ class StorageDevice:
             segment = self.board.payload(place, len(payload))
             self.board.fill([segment], payload)
             self.driver.write_zeroes(segment, self.timeout)
-        elif isinstance(self.driver, VirtioScsi):
+        elif isinstance(self.driver, VirtioScsi | UsbStorage):
             segment = self.board.payload(place, SECTOR)
             self.board.fill([segment], bytes(SECTOR))
             self.driver.write_same(sector, count, segment, self.timeout)
@@ -93,10 +98,12 @@ class StorageDevice:
         return self.board.read(into, size)
 
 
-def driver(device: str, function: pci.Function, window: pci.Window, pages: Pages) -> VirtioBlk | VirtioScsi | Nvme:
+def driver(device: str, function: pci.Function, window: pci.Window, pages: Pages) -> Driver:
     """A fresh driver for the device."""
     if device == NVME:
         return Nvme(function, window, pages)
+    if device == USB:
+        return UsbStorage(Xhci(function, window, pages), pages)
     transport = VirtioPci(function, window)
     return VirtioScsi(transport, pages) if device == SCSI else VirtioBlk(function.qtest, transport, pages)
 

@@ -7,11 +7,13 @@ from collections import Counter
 
 import places
 import pytest
-from cases import disks, expected, is_possible, storage_cases
+from cases import disks, expected, is_possible, other_cases, storage_cases
 from dimensions import (
     BLK,
     CACHES,
+    E1000E,
     ENGINES,
+    ENTROPY,
     FORMATS,
     LARGE_REQUESTS,
     LIST,
@@ -19,15 +21,19 @@ from dimensions import (
     LOST_DEVICE,
     MEMORY,
     MEMORY_ODD,
+    NET,
     NVME,
     OK,
+    PACKETS,
     RAM_TO_MEMORY,
     READ,
     REGISTER,
     REGISTER_TO_RAM,
+    RNG,
     SCSI,
     STORAGE_DEVICES,
     STORAGE_REQUESTS,
+    USB,
     WRITE_ZEROES,
     Case,
 )
@@ -52,7 +58,6 @@ def test_every_device_makes_every_request_to_every_disk_once() -> None:
     cases = [case for disk in disks(FILE) for case in storage_cases(disk)]
     assert max(Counter(cases).values()) == 1
     zeroes_without_data = sum(place != MEMORY and WRITE_ZEROES in asked for place, _, asked in STORAGE_REQUESTS)
-    requests_without_answer = 2
     for disk in disks(FILE):
         large = requests(LARGE_REQUESTS) if (disk.format, disk.cache) == ("raw", "none") else 0
         all_of_them = requests(STORAGE_REQUESTS) + large
@@ -60,8 +65,21 @@ def test_every_device_makes_every_request_to_every_disk_once() -> None:
         assert counts[BLK] == all_of_them
         assert counts[NVME] == all_of_them - zeroes_without_data
         first = (disk.format, disk.cache, disk.aio) == ("raw", "writeback", "threads")
-        assert counts[SCSI] == all_of_them - (0 if first else requests_without_answer)
+        requests_without_answer = 0 if first else 2
+        assert counts[SCSI] == counts[USB] == all_of_them - requests_without_answer
         assert set(counts) == set(STORAGE_DEVICES)
+
+
+def test_the_other_devices_make_every_request_once() -> None:
+    cases = other_cases()
+    assert max(Counter(cases).values()) == 1
+    counts = Counter(case.device for case in cases)
+    receives_in_lists = 1
+    assert counts == {
+        NET: requests(PACKETS),
+        E1000E: requests(PACKETS) - receives_in_lists,
+        RNG: requests(ENTROPY),
+    }
 
 
 @pytest.mark.parametrize("place", ALL_PLACES)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import selection
-from cases import disks, expected, storage_cases
-from dimensions import CACHES, CACHES_OF_NATIVE, MEMORY, OK, STORAGE_DEVICES
+from cases import disks, expected, other_cases, storage_cases
+from dimensions import CACHES, CACHES_OF_NATIVE, MEMORY, OK, OTHER_REQUESTS, STORAGE_DEVICES
 from images import can_be_opened_directly
 from machine import Variant
 from run_matrix import Report, run_on_host, sentence
@@ -25,12 +25,12 @@ def report(patched: Variant, tmp_path_factory: pytest.TempPathFactory) -> Report
 
 
 def test_all_combinations_were_run(report: Report) -> None:
-    planned = [case for disk in disks(FILE) for case in storage_cases(disk)]
-    assert len(planned) > 2000
+    planned = [case for disk in disks(FILE) for case in storage_cases(disk)] + other_cases()
+    assert len(planned) > 3000
     assert [outcome.case for outcome in report.outcomes] == planned
 
 
-@pytest.mark.parametrize("device", STORAGE_DEVICES)
+@pytest.mark.parametrize("device", [*STORAGE_DEVICES, *OTHER_REQUESTS])
 def test_every_combination_ends_as_it_must(report: Report, patched: Variant, device: str) -> None:
     assert [sentence(outcome) for outcome in report.unexpected(patched) if outcome.case.device == device] == []
 
