@@ -32,7 +32,8 @@ static char *new_path(void)
 }
 
 /*
- * The accesses are these bytes of one region, in order and each of them once.
+ * The accesses are these bytes of one region, in order and each of them once,
+ * by the bulk functions.
  * Returns: how many accesses that were.
  */
 static unsigned check_accesses(const RamDeviceVM *vm, unsigned from,
@@ -47,6 +48,7 @@ static unsigned check_accesses(const RamDeviceVM *vm, unsigned from,
 
         g_assert_cmphex(a.offset, ==, at);
         g_assert_cmpint(a.is_write, ==, is_write);
+        g_assert_true(a.is_copy);
         at += a.len;
     }
     g_assert_cmphex(at, ==, offset + len);
