@@ -18,6 +18,7 @@ from pathlib import Path
 from machines.error import MachineError
 
 MIB = 1024 * 1024
+SECTOR = 512
 BLOCK = 4096
 MARK = b"ram-bar "
 MARK_SIZE = len(MARK) + 8
@@ -48,6 +49,21 @@ class Size:
         """Where the processes write to."""
         return self.source_mib + self.all_chunks_mib
 
+    @property
+    def comparisons(self) -> int:
+        """How often the guest compares what it has read."""
+        return 3 * self.processes * self.rounds
+
+    @property
+    def blocks(self) -> int:
+        """The blocks of all pieces."""
+        return self.all_chunks_mib * MIB // BLOCK
+
+    @property
+    def sectors_read_at_least(self) -> int:
+        """What the disk must be asked for if nothing is compared that merely was in memory still."""
+        return (1 + 3) * self.rounds * self.all_chunks_mib * MIB // SECTOR
+
     def last_piece(self, process: int) -> int:
         """The piece that a process has in its last round."""
         return (process + self.rounds - 1) % self.processes
@@ -69,7 +85,7 @@ class Contents:
 
     def write_checksums(self, target: Path) -> None:
         """A line for each piece."""
-        target.write_text("".join(f"{hashlib.md5(piece).hexdigest()}\n" for piece in self.pieces))
+        target.write_text("".join(f"{hashlib.sha256(piece).hexdigest()}\n" for piece in self.pieces))
 
     def write_disk(self, target: Path) -> None:
         """A new disk, ready for the workload."""

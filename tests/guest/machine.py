@@ -8,9 +8,9 @@ import re
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import IO
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 TRACE_EVENT = "address_space_map_ram_device"
@@ -18,13 +18,17 @@ TRACED = re.compile(rf"{TRACE_EVENT} name .* write (?P<write>[01]) direct (?P<di
 # Not the newest CPU that there is: emulating this one takes less work.
 MACHINE = (
     "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg", "-smp", "4",
-    "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+    "-nodefaults", "-display", "none", "-no-reboot",
 )  # fmt: skip
 KERNEL_COMMAND_LINE = "console=ttyAMA0 quiet panic=-1"
 
+# A line and who takes it; None when there is nothing more to come from one of the two streams.
+_Lines = queue.SimpleQueue[tuple[Callable[[str], None], str] | None]
+
+READY = "ready"
 DONE, STUCK, ENDED, UNFINISHED = "done", "stuck", "ended", "unfinished"
 # So many beats of the guest's in which its disk does nothing are no coincidence.
-BEATS_OF_A_STUCK_DISK = 8
+BEATS_OF_A_STUCK_DISK = 5
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,24 @@ class Guest:
     cache: str = "writeback"
     aio: str = "threads"
     traced: bool = False
+    saved_state: str = ""
 
     def command(self) -> list[str]:
         """How to start it."""
-        settings = {"BAR": int(bool(self.bar_device)), **self.settings}
-        drive = f"if=none,id=disk,format=raw,file={self.disk},cache={self.cache},aio={self.aio}"
         return [
-            self.emulator, *MACHINE, "-m", str(self.memory_mib), "-kernel", self.kernel, "-initrd", self.initramfs,
-            "-append", " ".join([KERNEL_COMMAND_LINE, *(f"{name}={value}" for name, value in settings.items())]),
-            "-drive", drive, "-device", "virtio-blk-pci,drive=disk,num-queues=4",
+            self.emulator, *MACHINE, "-m", str(self.memory_mib),
+            "-kernel", self.kernel, "-initrd", self.initramfs, "-append", KERNEL_COMMAND_LINE,
+            "-drive", f"if=none,id=disk,format=raw,file={self.disk},cache={self.cache},aio={self.aio}",
+            "-device", "virtio-blk-pci,drive=disk,num-queues=4",
             *(("-device", self.bar_device) if self.bar_device else ()),
             *(("-trace", TRACE_EVENT) if self.traced else ()),
+            *(("-incoming", f"file:{self.saved_state}") if self.saved_state else ()),
         ]  # fmt: skip
+
+    def instructions(self) -> str:
+        """What to tell the guest when it is ready."""
+        settings = {"BAR": int(bool(self.bar_device)), **self.settings}
+        return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 @dataclass
@@ -63,10 +73,21 @@ class Run:
     said: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
-    mapped: Counter[str] = field(default_factory=Counter)
+    mapped: dict[str, int] = field(default_factory=dict)
     boot_seconds: float = 0.0
     work_seconds: float = 0.0
     idle_beats: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the guest has done all its work, whatever came of it."""
+        return self.ending == DONE
+
+    @property
+    def sectors_read(self) -> int:
+        """What the guest has read from its disk while it worked."""
+        begin, end = (next(line.split() for line in self.said if line.startswith(word)) for word in ("begin", "end"))
+        return int(end[1]) - int(begin[1])
 
     def compared(self, word: str) -> list[str]:
         """The comparisons in the guest that found what they read to be the `same` or `different`."""
@@ -77,11 +98,13 @@ def run(guest: Guest, timeout: float, progress: Callable[[str], None]) -> Run:
     """Run the guest until it is done, or stuck, or the emulator ends, or the time is over."""
     seen = Run()
     begun = time.monotonic()
-    process = subprocess.Popen(guest.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    process = subprocess.Popen([*guest.command(), "-serial", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, errors="replace")  # fmt: skip
-    lines: queue.SimpleQueue[tuple[Callable[[str], None], str] | None] = queue.SimpleQueue()
-    watch = _Watch(seen, begun, progress)
+    assert process.stdin is not None
+    lines: _Lines = queue.SimpleQueue()
+    watch = _Watch(guest, process.stdin, seen, progress)
     for stream, take in ((process.stdout, watch.console), (process.stderr, watch.emulator)):
+        assert stream is not None
         threading.Thread(target=_hand_on, args=(stream, take, lines), daemon=True).start()
     open_streams = 2
     try:
@@ -104,7 +127,7 @@ def run(guest: Guest, timeout: float, progress: Callable[[str], None]) -> Run:
     return seen
 
 
-def _hand_on(stream, take, lines) -> None:  # type: ignore[no-untyped-def]
+def _hand_on(stream: IO[str], take: Callable[[str], None], lines: _Lines) -> None:
     for line in stream:
         lines.put((take, line.rstrip()))
     lines.put(None)
@@ -113,9 +136,10 @@ def _hand_on(stream, take, lines) -> None:  # type: ignore[no-untyped-def]
 class _Watch:
     """Makes a Run of the lines that console and emulator write."""
 
-    def __init__(self, seen: Run, begun: float, progress: Callable[[str], None]) -> None:
-        self._seen, self._begun, self._progress = seen, begun, progress
-        self._beat = ""
+    def __init__(self, guest: Guest, keyboard: IO[str], seen: Run, progress: Callable[[str], None]) -> None:
+        self._guest, self._keyboard, self._seen, self._progress = guest, keyboard, seen, progress
+        self._begun = time.monotonic()
+        self._completed, self._told = "", False
 
     def console(self, line: str) -> None:
         self._seen.console.append(line)
@@ -126,7 +150,11 @@ class _Watch:
         self._seen.said.append(text)
         self._progress(f"[{elapsed:6.1f} s] {text}")
         word = text.partition(" ")[0]
-        if word == "begin":
+        if text == READY and not self._told:
+            self._told = True
+            self._keyboard.write(f"{self._guest.instructions()}\n")
+            self._keyboard.flush()
+        elif word == "begin":
             self._seen.boot_seconds = elapsed
         elif word == "end":
             self._seen.work_seconds = elapsed - self._seen.boot_seconds
@@ -136,9 +164,9 @@ class _Watch:
             self._heartbeat(text)
 
     def _heartbeat(self, beat: str) -> None:
-        in_flight = not beat.endswith(" 0")
-        self._seen.idle_beats = self._seen.idle_beats + 1 if in_flight and beat == self._beat else 0
-        self._beat = beat
+        completed, _, in_flight = beat.rpartition(" ")
+        self._seen.idle_beats = self._seen.idle_beats + 1 if completed == self._completed and in_flight != "0" else 0
+        self._completed = completed
         told = any(KNOWN_MESSAGE in message for message in self._seen.messages)
         if told and self._seen.idle_beats >= BEATS_OF_A_STUCK_DISK:
             self._seen.ending = STUCK
@@ -146,7 +174,8 @@ class _Watch:
     def emulator(self, line: str) -> None:
         if traced := TRACED.search(line):
             direct = "direct" if traced["direct"] == "1" else "bounced"
-            self._seen.mapped[f"{direct} {'read' if traced['write'] == '1' else 'write'}"] += 1
+            kind = f"{direct} {'read' if traced['write'] == '1' else 'write'}"
+            self._seen.mapped[kind] = self._seen.mapped.get(kind, 0) + 1
         else:
             self._seen.messages.append(line)
             self._progress(line)

@@ -1,10 +1,11 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The guest's init. It makes system RAM of the BAR, then lets many processes read, write and read again files and the
-# raw disk, and compares what they read with the checksums in /checksums. The kernel's command line gives the numbers:
+# raw disk, and compares what they read with the checksums in /checksums. When the guest is ready it is told on the
+# console what to do, so that it can be saved there, and continued on many machines:
 #
 #   BAR=1 or 0     whether there is a BAR to use
-#   PROCESSES      how many processes there are, as many pieces of CHUNK MiB lie on the disk from SOURCE MiB on
+#   PROCESSES      how many processes there are; as many pieces of CHUNK MiB lie on the disk from SOURCE MiB on
 #   TARGET         where, in MiB, the processes write to the raw disk
 #   ROUNDS         how often each process does it all
 #
@@ -27,10 +28,13 @@ finish() {
 
 # The sectors read, the sectors written and the requests in flight, since the disk is there.
 disk_counts() {
-    awk '{ print $3, $7, $9 }' /sys/block/vda/stat
+    read -r _ _ sectors_read _ _ _ sectors_written _ in_flight _ </sys/block/vda/stat
+    echo "$sectors_read $sectors_written $in_flight"
 }
 
 use_bar() {
+    # A machine that was saved without the BAR's device hasn't seen it yet.
+    echo 1 >/sys/bus/pci/rescan
     echo online_movable >/sys/devices/system/memory/auto_online_blocks
     before=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
     insmod /ram_bar.ko || finish "failed: ram_bar.ko doesn't load"
@@ -47,7 +51,7 @@ beat() {
 
 # compare WHAT PIECE: compare what comes in with a piece's checksum.
 compare() {
-    found=$(md5sum)
+    found=$(sha256sum)
     if [ "${found%% *}" = "$(sed -n "$(($2 + 1))p" /checksums)" ]; then
         say "same $1 piece $2"
     else
@@ -84,10 +88,16 @@ work() {
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-[ "$BAR" = 0 ] || use_bar
 for module in /modules/*; do
     insmod "$module" || finish "failed: $module doesn't load"
 done
+while say ready; do
+    sleep 1
+done &
+read -r settings
+kill $!
+eval "$settings"
+[ "$BAR" = 0 ] || use_bar
 mount -t ext4 /dev/vda /disk || finish "failed: the disk doesn't mount"
 say "processors $(nproc), queues of the disk $(ls /sys/block/vda/mq | wc -l)"
 say "begin $(disk_counts)"

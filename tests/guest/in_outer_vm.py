@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs inside the outer VM: gives devices to vfio-pci and runs the guests that a plan names, each with its own.
+
+    in_outer_vm.py WORK
+
+WORK/plan.json is a list of objects: the guest, the PCI address of its device, and how long it may take. Writes one JSON
+object a line to WORK/results.jsonl, which the host follows: {"progress": TEXT}, and {"run": {...}} for each guest.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+import machine
+
+PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"
+
+
+def give_to_vfio(address: str) -> None:
+    """Bind the function at this PCI address to vfio-pci."""
+    folder = Path("/sys/bus/pci/devices") / address
+    if not folder.exists():
+        raise SystemExit(f"the outer VM has no PCI function {address}")
+    (folder / "driver_override").write_text("vfio-pci")
+    Path("/sys/bus/pci/drivers_probe").write_text(address)
+    if not (folder / "driver").exists():
+        raise SystemExit(f"vfio-pci doesn't take {address}: see the console")
+
+
+def report(results: IO[str], kind: str, value: object) -> None:
+    """Tell the host."""
+    results.write(json.dumps({kind: value}) + "\n")
+    results.flush()
+
+
+def main() -> None:
+    work = Path(sys.argv[1])
+    with (work / RESULTS_FILE).open("a") as results:
+        for planned in json.loads((work / PLAN_FILE).read_text()):
+            give_to_vfio(planned["address"])
+            guest = machine.Guest(**planned["guest"])
+            done = machine.run(guest, planned["timeout"], lambda text: report(results, "progress", text))
+            report(results, "run", asdict(done))
+
+
+if __name__ == "__main__":
+    main()
