@@ -104,6 +104,6 @@ def test_stock_makes_of_every_request_what_its_bounce_buffer_allows(report: Repo
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_plain_direct_mapping_makes_io_errors_of_o_direct(report: Report, engine: str) -> None:
+def test_plain_direct_mapping_makes_io_errors_of_every_request_with_o_direct(report: Report, engine: str) -> None:
     made = chosen(report, DIRECT, cache="none", aio=engine)
     assert {outcome.verdict for outcome in made} == {IO_ERROR}
