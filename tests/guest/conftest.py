@@ -17,7 +17,7 @@ PATCHED, PATCHED_O_DIRECT, STOCK = "patched", "patched, cache=none aio=native", 
 
 def emulator(variable: str) -> Path:
     """The emulator that the environment variable names."""
-    value = os.environ.get(variable)
+    value = os.environ.get(variable, "")
     if not value:
         pytest.skip(f"{variable} names no emulator to test")
     if not os.access(value, os.X_OK):

@@ -117,8 +117,8 @@ def run(guest: Guest, timeout: float, progress: Callable[[str], None]) -> Run:
             if item is None:
                 open_streams -= 1
             else:
-                take, line = item
-                take(line)
+                hand_over, line = item
+                hand_over(line)
     finally:
         process.kill()
         process.wait()

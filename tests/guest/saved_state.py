@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest that has booted, saved to a file: where emulation is slow, a guest is continued from there and needn't boot."""
+"""A guest that has booted, saved to a file: where emulation is slow, it is continued from there and needn't boot."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from string import ascii_lowercase
 
 import debian_arm64
 import saved_state
@@ -64,13 +65,12 @@ class Scenario:
         init, busybox = WORKLOAD.read_text(), self._kernel.busybox
         initramfs.write(self._initramfs, init, busybox, self._kernel.modules, files)
 
-    def guest(self, emulator: Path, disk: Path, **more: object) -> Guest:
-        """A guest with this disk."""
-        facts = {
-            "emulator": str(emulator), "kernel": str(self._kernel.image), "initramfs": str(self._initramfs),
-            "disk": str(disk), "memory_mib": self._memory_mib, "settings": self.contents.size.settings(),
-        }  # fmt: skip
-        return Guest(**{**facts, **more})
+    def guest(self, emulator: Path, disk: Path) -> Guest:
+        """A guest with this disk, and with no BAR."""
+        return Guest(
+            str(emulator), str(self._kernel.image), str(self._initramfs), str(disk), self._memory_mib,
+            self.contents.size.settings(),
+        )  # fmt: skip
 
     def outcome(self, done: Run, disk: Path, bar: Path | None) -> Outcome:
         """What a guest has left behind."""
@@ -85,7 +85,7 @@ def run_directly(folder: Path, emulator: Path, *, bar: bool, progress: Progress,
     disk, memory = folder / "disk", folder / "bar"
     made.contents.write_disk(disk)
     device = f"ram-device-testdev,mem-size={BAR_MIB}M,mem-path={memory}{properties}" if bar else ""
-    done = run(made.guest(emulator, disk, bar_device=device, traced=bar), DIRECT_TIMEOUT, progress)
+    done = run(replace(made.guest(emulator, disk), bar_device=device, traced=bar), DIRECT_TIMEOUT, progress)
     return made.outcome(done, disk, memory if bar else None)
 
 
@@ -107,9 +107,10 @@ def run_nested(folder: Path, saved_by: Path, wanted: Sequence[Nested], progress:
         devices += ["-object", f"memory-backend-file,id=bar{number},size={BAR_MIB}M,mem-path={memory},share=on"]
         devices += ["-device", f"ivshmem-plain,memdev=bar{number},addr={slot:#x}"]
         address = f"0000:00:{slot:02x}.0"
-        guest = made.guest(
-            nested.emulator, Path(f"/dev/vd{chr(ord('a') + number)}"), bar_device=f"vfio-pci,host={address}",
-            cache=nested.cache, aio=nested.aio, traced=nested.traced, saved_state=str(state),
+        guest = replace(
+            made.guest(nested.emulator, Path("/dev") / f"vd{ascii_lowercase[number]}"),
+            bar_device=f"vfio-pci,host={address}", cache=nested.cache, aio=nested.aio, traced=nested.traced,
+            saved_state=str(state),
         )  # fmt: skip
         plan.append({"guest": asdict(guest), "address": address, "timeout": NESTED_TIMEOUT})
     (folder / PLAN_FILE).write_text(json.dumps(plan))

@@ -16,8 +16,10 @@ WORKING = (TEST_DEVICE, PATCHED, PATCHED_O_DIRECT)
 def working(request: pytest.FixtureRequest) -> Outcome:
     """A guest that has to work, on the test device and on the kernel's vfio-pci."""
     if request.param == TEST_DEVICE:
-        return request.getfixturevalue("on_test_device")
-    return request.getfixturevalue("nested")[request.param]
+        outcome: Outcome = request.getfixturevalue("on_test_device")
+    else:
+        outcome = request.getfixturevalue("nested")[request.param]
+    return outcome
 
 
 @pytest.fixture
