@@ -18,7 +18,7 @@ ifneq ($(origin QEMU_SRC),undefined)
 options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
 endif
 
-.PHONY: all check build setup series export install clean help
+.PHONY: all check matrix build setup series export install clean help
 
 all: setup
 	@ninja -C build patched
@@ -29,6 +29,9 @@ check:
 	@rm -f build/meson-logs/testlog.json
 	@$(MAKE) --no-print-directory all && $(meson) test -C build --print-errorlogs; status=$$?; \
 	$(python) scripts/results.py build && exit $$status
+
+matrix: setup
+	@ninja -C build matrix
 
 build: setup
 	@ninja -C build patched
@@ -56,6 +59,7 @@ clean:
 help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
 	@echo "make check     that, and all tests"
+	@echo "make matrix    every cache mode, engine, format and device into both kinds of BAR, four emulators side by side"
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"

@@ -43,7 +43,7 @@ def main() -> None:
 
 def folder(place: Workplace, variant: str) -> Path:
     """Where a variant is built."""
-    return place.root / f"build-{variant}"
+    return place.direct_tree.parent / "build" if variant == "direct" else place.root / f"build-{variant}"
 
 
 def configure(place: Workplace, build: Path, variant: str, targets: list[str], python: Path) -> None:

@@ -27,7 +27,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where the new files are")
     parser.add_argument("--patches", type=Path, help="where the patches are (default: CHECKOUT/patches/BASE)")
-    parser.add_argument("--direct", action="store_true", help="prepare direct-tree as well, to compare with")
+    parser.add_argument("--direct", action="store_true", help="prepare direct/tree as well, to compare with")
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
     with place.locked():
@@ -68,7 +68,7 @@ def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> No
 
 
 def prepare_direct(place: Workplace) -> None:
-    """Bring ``direct-tree`` up to date: what the series maps directly meets a block layer that doesn't know of it."""
+    """Bring ``direct/tree`` up to date: what the series maps directly meets a block layer that doesn't know of it."""
     tree, commit = place.direct_tree, reference(place, f"refs/heads/{BRANCH}")
     if tree.is_dir():
         if git("rev-parse", "HEAD^", cwd=tree).strip() == commit:
@@ -177,6 +177,7 @@ def check_exported(place: Workplace, commit: str) -> None:
 def move(place: Workplace, tree: Path, commit: str, branch: str = "") -> None:
     """Let a worktree show a commit; files that are the same in it keep their time stamps."""
     if not tree.is_dir():
+        tree.parent.mkdir(exist_ok=True)
         fresh = worktree(place, tree.name, commit)
         if branch:
             git("checkout", "--quiet", "-B", branch, cwd=fresh)

@@ -56,8 +56,12 @@ class Workplace:
 
     @property
     def direct_tree(self) -> Path:
-        """The worktree with the series applied, but with QEMU's own block/: nothing is bounced there."""
-        return self.root / "direct-tree"
+        """The worktree with the series applied, but with QEMU's own block/: nothing is bounced there.
+
+        It lies to its build as ``tree`` lies to its own, so that the compiler's cache takes the one's objects for the
+        other's.
+        """
+        return self.root / "direct" / "tree"
 
     @property
     def series(self) -> Path:
