@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
-TRACE_EVENT = "address_space_map_ram_device"
-TRACED = re.compile(rf"{TRACE_EVENT} name .* write (?P<write>[01]) direct (?P<direct>[01])$")
+MAP_EVENT, REPEAT_EVENT = "address_space_map_ram_device", "file_rw_ram_device"
+MAPPED = re.compile(rf"{MAP_EVENT} name .* write (?P<write>[01]) direct (?P<direct>[01])$")
 # Not the newest CPU that there is: emulating this one takes less work.
 MACHINE = (
     "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg", "-smp", "4",
@@ -55,7 +55,7 @@ class Guest:
             "-drive", f"if=none,id=disk,format=raw,file={self.disk},cache={self.cache},aio={self.aio}",
             "-device", "virtio-blk-pci,drive=disk,num-queues=4",
             *(("-device", self.bar_device) if self.bar_device else ()),
-            *(("-trace", TRACE_EVENT) if self.traced else ()),
+            *(("-trace", MAP_EVENT, "-trace", REPEAT_EVENT) if self.traced else ()),
             *(("-incoming", f"file:{self.saved_state}") if self.saved_state else ()),
         ]  # fmt: skip
 
@@ -67,13 +67,18 @@ class Guest:
 
 @dataclass
 class Run:
-    """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when the time was over."""
+    """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when the time was over.
+
+    `mapped` counts the buffers that were mapped in the BAR, `repeated` the requests that the host refused for such a
+    buffer and the emulator made in another way.
+    """
 
     ending: str = UNFINISHED
     said: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     mapped: dict[str, int] = field(default_factory=dict)
+    repeated: int = 0
     boot_seconds: float = 0.0
     work_seconds: float = 0.0
     idle_beats: int = 0
@@ -172,10 +177,12 @@ class _Watch:
             self._seen.ending = STUCK
 
     def emulator(self, line: str) -> None:
-        if traced := TRACED.search(line):
-            direct = "direct" if traced["direct"] == "1" else "bounced"
-            kind = f"{direct} {'read' if traced['write'] == '1' else 'write'}"
+        if mapped := MAPPED.search(line):
+            direct = "direct" if mapped["direct"] == "1" else "bounced"
+            kind = f"{direct} {'read' if mapped['write'] == '1' else 'write'}"
             self._seen.mapped[kind] = self._seen.mapped.get(kind, 0) + 1
+        elif line.startswith(REPEAT_EVENT):
+            self._seen.repeated += 1
         else:
             self._seen.messages.append(line)
             self._progress(line)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from conftest import PATCHED, PATCHED_O_DIRECT, STOCK, emulator
 from machine import KNOWN_MESSAGE, STUCK
-from scenario import BAR_MIB, Outcome
+from scenario import BAR_MIB, NESTED, Outcome
 
 TEST_DEVICE = "test device"
 WORKING = (TEST_DEVICE, PATCHED, PATCHED_O_DIRECT)
@@ -52,6 +52,15 @@ def test_the_host_finds_files_and_raw_disk_as_the_guest_must_have_left_them(work
 def test_the_disks_dma_went_directly_into_the_bar(working: Outcome) -> None:
     assert set(working.run.mapped) == {"direct read", "direct write"}
     assert min(working.run.mapped.values()) >= working.size.processes * working.size.rounds, working.run.mapped
+
+
+def test_with_o_direct_the_host_refuses_requests_and_the_guest_does_not_notice(nested: dict[str, Outcome]) -> None:
+    assert nested[PATCHED_O_DIRECT].run.repeated >= NESTED.processes
+    assert nested[PATCHED_O_DIRECT].run.is_done
+
+
+def test_without_o_direct_the_host_refuses_nothing(nested: dict[str, Outcome]) -> None:
+    assert nested[PATCHED].run.repeated == 0
 
 
 def test_the_host_finds_the_disks_blocks_in_the_memory_behind_the_bar(working: Outcome) -> None:
