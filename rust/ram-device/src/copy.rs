@@ -20,6 +20,14 @@ trait Transfer {
     /// How far the destination is above the source.
     fn lead(&self) -> usize;
 
+    /// Does for `len` bytes from `offset` what a transfer with a device that
+    /// has vanished does (C7).
+    ///
+    /// # Safety
+    ///
+    /// The RAM side must be mapped there.
+    unsafe fn gone(&self, offset: usize, len: usize);
+
     /// Moves one word, `offset` bytes from the start.
     ///
     /// # Safety
@@ -41,6 +49,18 @@ impl Transfer for Read {
 
     fn lead(&self) -> usize {
         (self.ram as usize).wrapping_sub(self.device as usize)
+    }
+
+    /// Reads all ones.
+    unsafe fn gone(&self, offset: usize, len: usize) {
+        let mut at = 0;
+        while at < len {
+            // SAFETY: the caller vouches for the RAM side.
+            unsafe {
+                ram_store(self.ram.wrapping_add(offset).wrapping_add(at), u8::MAX);
+            }
+            at = at.wrapping_add(1);
+        }
     }
 
     #[inline(always)]
@@ -67,6 +87,9 @@ impl Transfer for Write {
         (self.device as usize).wrapping_sub(self.ram as usize)
     }
 
+    /// Writes nothing.
+    unsafe fn gone(&self, _offset: usize, _len: usize) {}
+
     #[inline(always)]
     unsafe fn one<W: Word, P: Port>(&self, port: &mut P, offset: usize) {
         // SAFETY: the caller vouches for both sides at this offset.
@@ -78,16 +101,23 @@ impl Transfer for Write {
 }
 
 /// Moves eight-byte words upwards from `offset`, eight a turn: with one word a
-/// turn the loop itself would cost as much as the store.
+/// turn the loop itself would cost as much as the store.  Gives the number of
+/// words moved; they are fewer than `count` if the device has vanished, because
+/// each further access would be another fault.
 ///
 /// # Safety
 ///
 /// As [`Transfer::one`], for `count` words.
 #[inline(always)]
-unsafe fn words<T: Transfer, P: Port>(transfer: &T, port: &mut P, offset: usize, count: usize) {
+unsafe fn words<T: Transfer, P: Port>(
+    transfer: &T,
+    port: &mut P,
+    offset: usize,
+    count: usize,
+) -> usize {
     let mut at = offset;
     let mut left = count;
-    while left >= 8 {
+    while left >= 8 && !port.has_vanished() {
         // SAFETY: the eight words are among the caller's.
         unsafe {
             transfer.one::<u64, P>(port, at);
@@ -102,7 +132,7 @@ unsafe fn words<T: Transfer, P: Port>(transfer: &T, port: &mut P, offset: usize,
         at = at.wrapping_add(64);
         left = left.wrapping_sub(8);
     }
-    while left > 0 {
+    while left > 0 && !port.has_vanished() {
         // SAFETY: the word is one of the caller's.
         unsafe {
             transfer.one::<u64, P>(port, at);
@@ -110,9 +140,11 @@ unsafe fn words<T: Transfer, P: Port>(transfer: &T, port: &mut P, offset: usize,
         at = at.wrapping_add(8);
         left = left.wrapping_sub(1);
     }
+    count.wrapping_sub(left)
 }
 
-/// Moves eight-byte words downwards: the last one first, `offset` last.
+/// Moves eight-byte words downwards: the last one first, `offset` last.  Gives
+/// the number of words moved, as [`words()`].
 ///
 /// # Safety
 ///
@@ -122,30 +154,33 @@ unsafe fn words_down<T: Transfer, P: Port>(
     port: &mut P,
     offset: usize,
     count: usize,
-) {
+) -> usize {
     let mut left = count;
-    while left > 0 {
+    while left > 0 && !port.has_vanished() {
         left = left.wrapping_sub(1);
         // SAFETY: the word is one of the caller's.
         unsafe {
             transfer.one::<u64, P>(port, offset.wrapping_add(left.wrapping_mul(8)));
         }
     }
+    count.wrapping_sub(left)
 }
 
-/// Makes the transfer.
+/// Makes the transfer, and tells whether it is complete: the device vanished
+/// under it otherwise.
 ///
 /// # Safety
 ///
 /// Both sides must be mapped for `len` bytes, and no Rust reference to the
 /// destination may be live.
 #[inline(always)]
-unsafe fn transfer<T: Transfer, P: Port>(transfer: &T, port: &mut P, len: usize) {
+unsafe fn transfer<T: Transfer, P: Port>(transfer: &T, port: &mut P, len: usize) -> bool {
     let mut plan = Plan::new(transfer.device(), len, P::MISALIGNED);
     // C5: a destination that starts inside the source would overwrite what is
     // still to be read, unless the end goes first.
     let overwrites = transfer.lead() != 0 && transfer.lead() < len;
-    loop {
+    let mut done: usize = 0;
+    while !port.has_vanished() {
         let next = if overwrites {
             plan.next_back()
         } else {
@@ -157,41 +192,61 @@ unsafe fn transfer<T: Transfer, P: Port>(transfer: &T, port: &mut P, len: usize)
             count,
         } = match next {
             Some(run) => run,
-            None => break,
+            None => return true,
         };
         // SAFETY: the plan stays within `len`, and cuts by the device address
         // so that each access is aligned, or is the one misaligned access that
         // `P::MISALIGNED` permits.
-        unsafe {
+        let moved = unsafe {
             match width {
-                Width::One => transfer.one::<u8, P>(port, offset),
-                Width::Two => transfer.one::<u16, P>(port, offset),
-                Width::Four => transfer.one::<u32, P>(port, offset),
+                Width::One => {
+                    transfer.one::<u8, P>(port, offset);
+                    1
+                }
+                Width::Two => {
+                    transfer.one::<u16, P>(port, offset);
+                    1
+                }
+                Width::Four => {
+                    transfer.one::<u32, P>(port, offset);
+                    1
+                }
                 Width::Eight if overwrites => words_down(transfer, port, offset, count),
                 Width::Eight => words(transfer, port, offset, count),
             }
-        }
+        };
+        done = done.wrapping_add(moved.wrapping_mul(width.bytes()));
     }
+    let left = len.wrapping_sub(done);
+    // SAFETY: what is left is within `len`.
+    unsafe {
+        transfer.gone(if overwrites { 0 } else { done }, left);
+    }
+    false
 }
 
-/// Copies `len` bytes from the device to RAM.
+/// Copies `len` bytes from the device to RAM.  Gives false if the device
+/// vanished meanwhile; `ram` has all ones then from where it did (C7).
 ///
 /// # Safety
 ///
 /// `device` must be mapped readable and `ram` writable for `len` bytes, and no
 /// Rust reference to the latter may be live.
-pub unsafe fn read<P: Port>(port: &mut P, device: *const u8, ram: *mut u8, len: usize) {
+#[must_use]
+pub unsafe fn read<P: Port>(port: &mut P, device: *const u8, ram: *mut u8, len: usize) -> bool {
     // SAFETY: the caller's obligation is the same.
     unsafe { transfer(&Read { device, ram }, port, len) }
 }
 
-/// Copies `len` bytes from RAM to the device.
+/// Copies `len` bytes from RAM to the device.  Gives false if the device
+/// vanished meanwhile; nothing is written to it from then on (C7).
 ///
 /// # Safety
 ///
 /// `device` must be mapped writable and `ram` readable for `len` bytes, and no
 /// Rust reference to the former may be live.
-pub unsafe fn write<P: Port>(port: &mut P, device: *mut u8, ram: *const u8, len: usize) {
+#[must_use]
+pub unsafe fn write<P: Port>(port: &mut P, device: *mut u8, ram: *const u8, len: usize) -> bool {
     // SAFETY: the caller's obligation is the same.
     unsafe { transfer(&Write { device, ram }, port, len) }
 }
@@ -214,8 +269,9 @@ unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: *const u8) -> u64 {
         value = unsafe { port.load(device) };
     } else {
         let ram = addr_of_mut!(value).cast();
-        // SAFETY: `value` is as long as the transfer.
-        unsafe { read(port, device, ram, size_of::<W>()) }
+        // SAFETY: `value` is as long as the transfer.  The port remembers what
+        // `read()` says.
+        let _ = unsafe { read(port, device, ram, size_of::<W>()) };
     }
     value.into()
 }
@@ -233,13 +289,15 @@ unsafe fn store_word<W: Word, P: Port>(port: &mut P, device: *mut u8, value: W) 
         unsafe { port.store(device, value) }
     } else {
         let ram = addr_of!(value).cast();
-        // SAFETY: `value` is as long as the transfer.
-        unsafe { write(port, device, ram, size_of::<W>()) }
+        // SAFETY: `value` is as long as the transfer.  The port remembers what
+        // `write()` says.
+        let _ = unsafe { write(port, device, ram, size_of::<W>()) };
     }
 }
 
 /// Loads a value of `width` bytes from the device, zero-extended, in host byte
-/// order.
+/// order.  All bytes that a device no longer gave are ones; the port tells
+/// whether that is so (C7).
 ///
 /// # Safety
 ///
@@ -257,6 +315,7 @@ pub unsafe fn load<P: Port>(port: &mut P, device: *const u8, width: Width) -> u6
 }
 
 /// Stores the low `width` bytes of `value`, in host byte order, to the device.
+/// The port tells whether the device has vanished meanwhile (C7).
 ///
 /// # Safety
 ///

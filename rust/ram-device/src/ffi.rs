@@ -9,10 +9,10 @@
 use core::ffi::c_void;
 
 use crate::{
-    copy,
+    copy, fault,
     plan::Width,
     policy::{self, Direct, Kind},
-    port::{Native, Word},
+    port::{Native, Port, Word},
 };
 
 /// `struct RamDevice`: one RAM device region.
@@ -85,9 +85,17 @@ pub unsafe extern "C" fn ram_device_load(
 ) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
+    let mut port = Native::default();
     let (loaded, done) = match rd.admit_one(offset, size, false) {
-        // SAFETY: admitted, hence inside the mapped region.
-        Some((device, width)) => (unsafe { copy::load(&mut Native, device, width) }, true),
+        Some((device, width)) => {
+            // SAFETY: admitted, hence inside the mapped region.
+            let loaded = unsafe { copy::load(&mut port, device, width) };
+            if port.has_vanished() {
+                (u64::MAX, false)
+            } else {
+                (loaded, true)
+            }
+        }
         None => (u64::MAX, false),
     };
     // SAFETY: writable, says the caller.
@@ -113,11 +121,12 @@ pub unsafe extern "C" fn ram_device_store(
     let rd = unsafe { &*rd };
     match rd.admit_one(offset, size, true) {
         Some((device, width)) => {
+            let mut port = Native::default();
             // SAFETY: admitted, hence inside the mapped region and writable.
             unsafe {
-                copy::store(&mut Native, device, width, value);
+                copy::store(&mut port, device, width, value);
             }
-            true
+            !port.has_vanished()
         }
         None => false,
     }
@@ -143,10 +152,7 @@ pub unsafe extern "C" fn ram_device_read(
         Some((device, len)) => {
             // SAFETY: admitted, hence inside the mapped region; the caller
             // vouches for `ram`.
-            unsafe {
-                copy::read(&mut Native, device, ram, len);
-            }
-            true
+            unsafe { copy::read(&mut Native::default(), device, ram, len) }
         }
         None => {
             let mut at = 0;
@@ -182,11 +188,14 @@ pub unsafe extern "C" fn ram_device_write(
         Some((device, len)) => {
             // SAFETY: admitted, hence inside the mapped region and writable;
             // the caller vouches for `ram`.
-            unsafe {
-                copy::write(&mut Native, device, ram.cast(), len);
-            }
-            true
+            unsafe { copy::write(&mut Native::default(), device, ram.cast(), len) }
         }
         None => false,
     }
+}
+
+/// Where to go on after a SIGBUS at `pc`, or 0 if that is no access of ours.
+#[no_mangle]
+pub extern "C" fn ram_device_fixup(pc: usize) -> usize {
+    fault::fixup(pc).unwrap_or(0)
 }

@@ -22,9 +22,12 @@
 //!   the result is that of `memmove()`; only then may the pieces go in
 //!   descending order.
 //! * **C6 no lock**: nothing here needs QEMU's big lock.
+//! * **C7 a vanished device is a bus error**: a SIGBUS in an access to the
+//!   device is that access's failure; a read gives all ones then.
 //!
 //! One module for each idea: [`plan`] cuts, [`port`] accesses, [`copy`] joins
-//! the two, [`policy`] decides, [`ffi`] is what C sees.
+//! the two, [`fault`] mends what the device breaks, [`policy`] decides, [`ffi`]
+//! is what C sees.
 //!
 //! The crate cannot panic, with debug assertions neither: there is no indexing,
 //! no checked arithmetic and no raw-pointer method that `core` checks.
@@ -34,6 +37,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod copy;
+pub mod fault;
 pub mod ffi;
 pub mod plan;
 pub mod policy;

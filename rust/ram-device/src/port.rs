@@ -11,6 +11,11 @@
 //!
 //! Ordering: none beyond program order.  The assembly is taken to read and
 //! write all of memory, so the compiler moves no access across it.
+//!
+//! A device may vanish at any time, and an access to it is a SIGBUS then (C7).
+//! So each instruction on the device side has an entry in the table of
+//! [`fault`](crate::fault) that says where execution goes on: after the
+//! instruction, with all ones for a load and with a note that it has failed.
 
 use crate::plan::Misaligned;
 
@@ -18,6 +23,22 @@ use crate::plan::Misaligned;
 pub trait Word: Copy + Into<u64> {
     /// The low bytes of `value`.
     fn truncated(value: u64) -> Self;
+
+    /// Loads from the device at `addr` with one instruction.  If that faults,
+    /// the value is all ones and `vanished` becomes 1.
+    ///
+    /// # Safety
+    ///
+    /// As [`Word::load`], but what is mapped may be a device that has gone.
+    unsafe fn device_load(addr: *const u8, vanished: &mut u32) -> Self;
+
+    /// Stores to the device at `addr` with one instruction.  If that faults,
+    /// nothing is stored and `vanished` becomes 1.
+    ///
+    /// # Safety
+    ///
+    /// As [`Word::store`], but what is mapped may be a device that has gone.
+    unsafe fn device_store(addr: *mut u8, value: Self, vanished: &mut u32);
 
     /// Loads from `addr` with one instruction.
     ///
@@ -42,24 +63,29 @@ pub trait Port {
     /// What a misaligned transfer of 2, 4 or 8 bytes becomes (C1).
     const MISALIGNED: Misaligned;
 
+    /// Has the device vanished under an access that was made through this port?
+    fn has_vanished(&self) -> bool;
+
     /// One load from the device.
     ///
     /// # Safety
     ///
-    /// As [`Word::load`].
+    /// As [`Word::device_load`].
     unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W;
 
     /// One store to the device.
     ///
     /// # Safety
     ///
-    /// As [`Word::store`].
+    /// As [`Word::device_store`].
     unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W);
 }
 
 /// The real device, at host virtual addresses.
-#[derive(Clone, Copy, Debug)]
-pub struct Native;
+#[derive(Debug, Default)]
+pub struct Native {
+    vanished: u32,
+}
 
 impl Port for Native {
     const MISALIGNED: Misaligned = if cfg!(target_arch = "x86_64") {
@@ -69,29 +95,84 @@ impl Port for Native {
     };
 
     #[inline(always)]
+    fn has_vanished(&self) -> bool {
+        self.vanished != 0
+    }
+
+    #[inline(always)]
     unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W {
         // SAFETY: the caller's obligation is the same.
-        unsafe { W::load(addr) }
+        unsafe { W::device_load(addr, &mut self.vanished) }
     }
 
     #[inline(always)]
     unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
         // SAFETY: the caller's obligation is the same.
-        unsafe { W::store(addr, value) }
+        unsafe { W::device_store(addr, value, &mut self.vanished) }
     }
 }
 
 /// Implements [`Word`] for `$word` with one instruction each way.
 ///
 /// The base register stands alone in the operand: no displacement, no index,
-/// no writeback (C4).
+/// no writeback (C4).  `$jump`, `$ones` and `$note` are what a fault executes:
+/// they are out of the way, and the compiler sees all registers that they
+/// change.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! asm_word {
-    ($word:ty, $register:ident, $load:literal, $store:literal) => {
+    ($word:ty, $register:ident, $load:literal, $store:literal, $jump:literal, $ones:literal, $note:literal) => {
         impl Word for $word {
             fn truncated(value: u64) -> Self {
                 // Truncation is what is asked for.
                 value as Self
+            }
+
+            #[cfg(target_os = "linux")]
+            #[inline(always)]
+            unsafe fn device_load(addr: *const u8, vanished: &mut u32) -> Self {
+                let value: Self;
+                // SAFETY: one load; the caller vouches for the address, and a
+                // fault is fixed up.
+                unsafe {
+                    core::arch::asm!(
+                        faulting!($load, $jump, $ones, $note),
+                        value = out($register) value,
+                        addr = in(reg) addr,
+                        vanished = inout(reg) *vanished,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                value
+            }
+
+            #[cfg(target_os = "linux")]
+            #[inline(always)]
+            unsafe fn device_store(addr: *mut u8, value: Self, vanished: &mut u32) {
+                // SAFETY: one store; the caller vouches for the address, and a
+                // fault is fixed up.
+                unsafe {
+                    core::arch::asm!(
+                        faulting!($store, $jump, $note),
+                        value = in($register) value,
+                        addr = in(reg) addr,
+                        vanished = inout(reg) *vanished,
+                        options(nostack, preserves_flags),
+                    );
+                }
+            }
+
+            #[cfg(not(target_os = "linux"))]
+            #[inline(always)]
+            unsafe fn device_load(addr: *const u8, _vanished: &mut u32) -> Self {
+                // SAFETY: the caller vouches for the address.
+                unsafe { Self::load(addr) }
+            }
+
+            #[cfg(not(target_os = "linux"))]
+            #[inline(always)]
+            unsafe fn device_store(addr: *mut u8, value: Self, _vanished: &mut u32) {
+                // SAFETY: the caller vouches for the address.
+                unsafe { Self::store(addr, value) }
             }
 
             #[inline(always)]
@@ -128,61 +209,77 @@ macro_rules! asm_word {
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use super::Word;
+    #[cfg(target_os = "linux")]
+    use crate::fault::faulting;
 
-    asm_word!(
+    macro_rules! word {
+        ($word:ty, $register:ident, $load:literal, $store:literal, $ones:literal) => {
+            asm_word!(
+                $word,
+                $register,
+                $load,
+                $store,
+                "jmp",
+                $ones,
+                "mov {vanished:e}, 1"
+            );
+        };
+    }
+
+    word!(
         u8,
         reg_byte,
         "mov {value}, byte ptr [{addr}]",
-        "mov byte ptr [{addr}], {value}"
+        "mov byte ptr [{addr}], {value}",
+        "mov {value}, 0xff"
     );
-    asm_word!(
+    word!(
         u16,
         reg,
         "mov {value:x}, word ptr [{addr}]",
-        "mov word ptr [{addr}], {value:x}"
+        "mov word ptr [{addr}], {value:x}",
+        "mov {value:e}, 0xffff"
     );
-    asm_word!(
+    word!(
         u32,
         reg,
         "mov {value:e}, dword ptr [{addr}]",
-        "mov dword ptr [{addr}], {value:e}"
+        "mov dword ptr [{addr}], {value:e}",
+        "mov {value:e}, 0xffffffff"
     );
-    asm_word!(
+    word!(
         u64,
         reg,
         "mov {value:r}, qword ptr [{addr}]",
-        "mov qword ptr [{addr}], {value:r}"
+        "mov qword ptr [{addr}], {value:r}",
+        "mov {value:r}, -1"
     );
 }
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64 {
     use super::Word;
+    #[cfg(target_os = "linux")]
+    use crate::fault::faulting;
 
-    asm_word!(
-        u8,
-        reg,
-        "ldrb {value:w}, [{addr}]",
-        "strb {value:w}, [{addr}]"
-    );
-    asm_word!(
-        u16,
-        reg,
-        "ldrh {value:w}, [{addr}]",
-        "strh {value:w}, [{addr}]"
-    );
-    asm_word!(
-        u32,
-        reg,
-        "ldr {value:w}, [{addr}]",
-        "str {value:w}, [{addr}]"
-    );
-    asm_word!(
-        u64,
-        reg,
-        "ldr {value:x}, [{addr}]",
-        "str {value:x}, [{addr}]"
-    );
+    macro_rules! word {
+        ($word:ty, $load:literal, $store:literal) => {
+            asm_word!(
+                $word,
+                reg,
+                $load,
+                $store,
+                "b",
+                "mov {value:x}, #-1",
+                "mov {vanished:w}, #1"
+            );
+        };
+    }
+
+    word!(u8, "ldrb {value:w}, [{addr}]", "strb {value:w}, [{addr}]");
+    word!(u16, "ldrh {value:w}, [{addr}]", "strh {value:w}, [{addr}]");
+    word!(u32, "ldr {value:w}, [{addr}]", "str {value:w}, [{addr}]");
+    word!(u64, "ldr {value:x}, [{addr}]", "str {value:x}, [{addr}]");
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -197,6 +294,18 @@ mod volatile {
                 fn truncated(value: u64) -> Self {
                     // Truncation is what is asked for.
                     value as Self
+                }
+
+                #[inline(always)]
+                unsafe fn device_load(addr: *const u8, _vanished: &mut u32) -> Self {
+                    // SAFETY: the caller vouches for the address.
+                    unsafe { Self::load(addr) }
+                }
+
+                #[inline(always)]
+                unsafe fn device_store(addr: *mut u8, value: Self, _vanished: &mut u32) {
+                    // SAFETY: the caller vouches for the address.
+                    unsafe { Self::store(addr, value) }
                 }
 
                 #[inline(always)]
