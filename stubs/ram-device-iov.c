@@ -12,13 +12,13 @@ bool ram_device_in_iov(const struct iovec *iov, unsigned niov)
     return false;
 }
 
-void ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
+bool ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
                            size_t offset, void *buf, size_t len)
 {
     g_assert_not_reached();
 }
 
-void ram_device_iov_from_buf(const struct iovec *iov, unsigned niov,
+bool ram_device_iov_from_buf(const struct iovec *iov, unsigned niov,
                              size_t offset, const void *buf, size_t len)
 {
     g_assert_not_reached();

@@ -25,10 +25,12 @@ bool ram_device_in_iov(const struct iovec *iov, unsigned niov)
     return false;
 }
 
-static void ram_device_iov_copy(const struct iovec *iov, unsigned niov,
+static bool ram_device_iov_copy(const struct iovec *iov, unsigned niov,
                                 size_t offset, void *buf, size_t len,
                                 bool to_buf)
 {
+    bool complete = true;
+
     for (unsigned i = 0; len; i++) {
         assert(i < niov);
         if (offset >= iov[i].iov_len) {
@@ -44,24 +46,25 @@ static void ram_device_iov_copy(const struct iovec *iov, unsigned niov,
         size_t n = MIN(len, element.size - offset);
 
         if (to_buf) {
-            ram_device_read(&element, offset, buf, n);
+            complete &= ram_device_read(&element, offset, buf, n);
         } else {
-            ram_device_write(&element, offset, buf, n);
+            complete &= ram_device_write(&element, offset, buf, n);
         }
         buf += n;
         len -= n;
         offset = 0;
     }
+    return complete;
 }
 
-void ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
+bool ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
                            size_t offset, void *buf, size_t len)
 {
-    ram_device_iov_copy(iov, niov, offset, buf, len, true);
+    return ram_device_iov_copy(iov, niov, offset, buf, len, true);
 }
 
-void ram_device_iov_from_buf(const struct iovec *iov, unsigned niov,
+bool ram_device_iov_from_buf(const struct iovec *iov, unsigned niov,
                              size_t offset, const void *buf, size_t len)
 {
-    ram_device_iov_copy(iov, niov, offset, (void *)buf, len, false);
+    return ram_device_iov_copy(iov, niov, offset, (void *)buf, len, false);
 }

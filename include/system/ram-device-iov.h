@@ -41,8 +41,10 @@ bool ram_device_in_iov(const struct iovec *iov, unsigned niov);
  * @offset: bytes from the vector's start
  * @buf: destination, in ordinary RAM
  * @len: bytes to copy; the vector must have that many from @offset on
+ *
+ * Returns: false if a device has vanished; @buf has all ones in its place.
  */
-void ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
+bool ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
                            size_t offset, void *buf, size_t len);
 
 /**
@@ -56,8 +58,10 @@ void ram_device_iov_to_buf(const struct iovec *iov, unsigned niov,
  * @offset: bytes from the vector's start
  * @buf: source, in ordinary RAM
  * @len: bytes to copy; the vector must have that many from @offset on
+ *
+ * Returns: false if a device has vanished; what it was to get is dropped.
  */
-void ram_device_iov_from_buf(const struct iovec *iov, unsigned niov,
+bool ram_device_iov_from_buf(const struct iovec *iov, unsigned niov,
                              size_t offset, const void *buf, size_t len);
 
 #endif /* SYSTEM_RAM_DEVICE_IOV_H */

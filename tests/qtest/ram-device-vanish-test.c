@@ -1,0 +1,126 @@
+/*
+ * RAM device regions: a device that vanishes is an error, not a crash
+ *
+ * When a device stops decoding its BAR (memory-enable cleared, reset, D3),
+ * an access to it is a SIGBUS, or EFAULT from a system call.  So it is here:
+ * the file that is the BAR's storage is cut to nothing.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "exec/memattrs.h"
+#include "libqtest.h"
+#include "standard-headers/linux/virtio_blk.h"
+#include "ram-device-blk.h"
+
+/* Bytes of the BAR that are looked at */
+#define SIZE 128
+
+/* Where in the staging buffer the tests work */
+#define STAGE 0x100000
+
+/* The device vanishes and comes back, twice */
+static void test_access(const void *data)
+{
+    RamDeviceTarget target = *(const RamDeviceTarget *)data;
+    RamDeviceVM *vm = rd_vm_start("", "");
+    RamDeviceMemory *m = &vm->memory[target];
+    uint8_t stage[SIZE], zeroes[SIZE] = { 0 };
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        RamDeviceResult r;
+
+        g_assert_cmpint(ftruncate(m->fd, 0), ==, 0);
+
+        rd_random(stage, sizeof(stage), i);
+        rd_put(vm, TARGET_STAGING, STAGE, stage, sizeof(stage));
+        r = rd_op(vm, RDT_OP_READ, m->addr + 3, STAGE + 1, SIZE - 2, 0);
+        g_assert_cmphex(r.status, ==, MEMTX_ERROR);
+        memset(stage + 1, 0xff, SIZE - 2);
+        rd_check(vm, TARGET_STAGING, STAGE, stage, sizeof(stage));
+
+        r = rd_op(vm, RDT_OP_WRITE, m->addr + 3, STAGE, SIZE - 3, 0);
+        g_assert_cmphex(r.status, ==, MEMTX_ERROR);
+
+        r = rd_op(vm, RDT_OP_LD_LE, m->addr, 0, 4, 0);
+        g_assert_cmphex(r.status, ==, MEMTX_ERROR);
+        g_assert_cmphex(r.result, ==, 0xffffffff);
+
+        r = rd_op(vm, RDT_OP_ST_LE, m->addr, 0, 4, ~0ull);
+        g_assert_cmphex(r.status, ==, MEMTX_ERROR);
+
+        g_assert_cmphex(qtest_readq(vm->qts, m->addr), ==, UINT64_MAX);
+
+        /* Back again: nothing was written, and everything works */
+        g_assert_cmpint(ftruncate(m->fd, m->size), ==, 0);
+        rd_check(vm, target, 0, zeroes, SIZE);
+        r = rd_op(vm, RDT_OP_WRITE, m->addr, STAGE, SIZE, 0);
+        g_assert_cmphex(r.status, ==, MEMTX_OK);
+        rd_check(vm, target, 0, stage, SIZE);
+    }
+    rd_vm_stop(vm);
+}
+
+/* The pointer into a memory-like BAR is given to a system call: EFAULT */
+static void run_requests(RamDeviceTarget target, const char *blkopts,
+                         const char *extra)
+{
+    RamDeviceBlk *b = rdb_new("", blkopts, extra);
+    RamDeviceMemory *m = &b->vm->memory[target];
+    BlkLayout l = rdb_plain;
+    uint32_t type;
+
+    l.data = target;
+    rdb_start(b, TARGET_RAM);
+    g_assert_cmpint(ftruncate(m->fd, 0), ==, 0);
+    for (type = VIRTIO_BLK_T_IN; type <= VIRTIO_BLK_T_OUT; type++) {
+        int status = rdb_request(b, &l, type, 0, m->addr, 4 * KiB);
+
+        g_test_message("status %d", status);
+        if (target == TARGET_MEM) {
+            g_assert_cmpint(status, ==, VIRTIO_BLK_S_IOERR);
+        } else {
+            g_assert_cmpint(status, !=, 0xff); /* it did come to an end */
+        }
+    }
+    g_assert_cmpint(ftruncate(m->fd, m->size), ==, 0);
+    rdb_start(b, TARGET_RAM);
+    rdb_check_read(b, &l, 1, RDB_GAP, 4 * KiB);
+    rdb_check_write(b, &l, 9, RDB_GAP, 4 * KiB);
+    rdb_free(b);
+}
+
+static void test_request(const void *data)
+{
+    run_requests(*(const RamDeviceTarget *)data, "", "");
+}
+
+/* Outside the big lock, in another thread */
+static void test_request_iothread(const void *data)
+{
+    run_requests(*(const RamDeviceTarget *)data, "iothread=io",
+                 "-object iothread,id=io");
+}
+
+int main(int argc, char **argv)
+{
+    static const RamDeviceTarget bars[] = { TARGET_MEM, TARGET_REG };
+    unsigned i;
+
+    g_test_init(&argc, &argv, NULL);
+
+    for (i = 0; i < ARRAY_SIZE(bars); i++) {
+        const char *name = rd_target_name(bars[i]);
+
+        rd_add(&bars[i], test_access,
+               "vanished/%s-is-an-error-not-a-crash", name);
+        rd_add(&bars[i], test_request,
+               "vanished/%s-fails-the-request-only", name);
+        rd_add(&bars[i], test_request_iothread,
+               "vanished/iothread/%s-fails-the-request-only", name);
+    }
+    return g_test_run();
+}
