@@ -11,6 +11,8 @@
 #ifndef SYSTEM_RAM_DEVICE_FAULT_H
 #define SYSTEM_RAM_DEVICE_FAULT_H
 
+#include <stdint.h>
+
 /**
  * ram_device_fixup() - is a fault an access to a RAM device?
  *

@@ -98,8 +98,8 @@ bool ram_device_may_map(const RamDevice *rd, bool is_write);
  * @value: where to put the value, zero-extended, in host byte order
  *
  * Returns: true; or false, with @value all ones, if the access isn't wholly
- * inside the region or @size is none of the four.  The device has then not
- * been touched.
+ * inside the region or @size is none of the four, and the device has then not
+ * been touched; or if the device has vanished.
  */
 bool ram_device_load(const RamDevice *rd, uint64_t offset, unsigned size,
                      uint64_t *value);
@@ -116,7 +116,7 @@ bool ram_device_load(const RamDevice *rd, uint64_t offset, unsigned size,
  *
  * Returns: true; or false, with the device untouched, if the access isn't
  * wholly inside the region, @size is none of the four, or the region is
- * read-only.
+ * read-only; or false if the device has vanished.
  */
 bool ram_device_store(const RamDevice *rd, uint64_t offset, unsigned size,
                       uint64_t value);
@@ -133,7 +133,8 @@ bool ram_device_store(const RamDevice *rd, uint64_t offset, unsigned size,
  * @len: bytes to copy
  *
  * Returns: true; or false, with @ram filled with 0xff and the device
- * untouched, if the transfer isn't wholly inside the region.
+ * untouched, if the transfer isn't wholly inside the region; or false, with
+ * @ram filled with 0xff from there on, if the device vanishes meanwhile.
  */
 bool ram_device_read(const RamDevice *rd, uint64_t offset, void *ram,
                      uint64_t len);
@@ -150,7 +151,8 @@ bool ram_device_read(const RamDevice *rd, uint64_t offset, void *ram,
  * @len: bytes to copy
  *
  * Returns: true; or false, with the device untouched, if the transfer isn't
- * wholly inside the region or the region is read-only.
+ * wholly inside the region or the region is read-only; or false, with nothing
+ * written from there on, if the device vanishes meanwhile.
  */
 bool ram_device_write(const RamDevice *rd, uint64_t offset, const void *ram,
                       uint64_t len);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `include/system/ram-device.h` and `ram_device::ffi` say the same thing twice,
+//! `include/system/ram-device.h`, `ram-device-fault.h` and `ram_device::ffi` say the same thing twice,
 //! once for each language.  Here bindgen reads the one, and the tests hold it
 //! against the other.
 
@@ -52,6 +52,7 @@ fn every_function_has_the_signature_that_the_header_declares() {
         ram_device_store(_ _ _ _);
         ram_device_read(_ _ _ _);
         ram_device_write(_ _ _ _);
+        ram_device_fixup(_);
     };
     let declared = include_str!(concat!(env!("OUT_DIR"), "/header.rs"))
         .matches("pub fn ram_device_")
