@@ -19,14 +19,13 @@ from machines import initramfs, outer_vm
 
 BAR_MIB = 512
 WORKLOAD = Path(__file__).with_name("workload.sh")
-# Some ten times what a machine with two cores needs.
 DIRECT = Size(processes=8, chunk_mib=8, rounds=2)
 DIRECT_MEMORY_MIB = 512
-DIRECT_TIMEOUT = 400.0
+DIRECT_TIMEOUT = 600.0
 # An emulator in an emulator does little in a minute.
 NESTED = Size(processes=4, chunk_mib=1, rounds=1)
 NESTED_MEMORY_MIB = 384
-NESTED_TIMEOUT = 400.0
+NESTED_TIMEOUT = 600.0
 FIRST_SLOT = 0x10
 
 Progress = Callable[[str], None]

@@ -32,14 +32,18 @@ disk_counts() {
     echo "$sectors_read $sectors_written $in_flight"
 }
 
+memory_mib() {
+    read -r _ kib _ </proc/meminfo
+    echo $((kib / 1024))
+}
+
 use_bar() {
     # A machine that was saved without the BAR's device hasn't seen it yet.
     echo 1 >/sys/bus/pci/rescan
     echo online_movable >/sys/devices/system/memory/auto_online_blocks
-    before=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
+    before=$(memory_mib)
     insmod /ram_bar.ko || finish "failed: ram_bar.ko doesn't load"
-    after=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
-    say "memory $((before / 1024)) MiB and $(((after - before) / 1024)) MiB in the BAR"
+    say "memory $before MiB and $(($(memory_mib) - before)) MiB in the BAR"
 }
 
 # A heartbeat shows that the guest lives, also when its disk doesn't.
@@ -49,10 +53,19 @@ beat() {
     done
 }
 
+# The checksum of a piece. Starting a program takes seconds where the guest is emulated twice, so none is.
+checksum_of() {
+    number=0
+    while read -r checksum && [ $number -lt "$1" ]; do
+        number=$((number + 1))
+    done </checksums
+    echo "$checksum"
+}
+
 # compare WHAT PIECE: compare what comes in with a piece's checksum.
 compare() {
     found=$(sha256sum)
-    if [ "${found%% *}" = "$(sed -n "$(($2 + 1))p" /checksums)" ]; then
+    if [ "${found%% *}" = "$(checksum_of "$2")" ]; then
         say "same $1 piece $2"
     else
         say "different $1 piece $2"
@@ -99,7 +112,8 @@ kill $!
 eval "$settings"
 [ "$BAR" = 0 ] || use_bar
 mount -t ext4 /dev/vda /disk || finish "failed: the disk doesn't mount"
-say "processors $(nproc), queues of the disk $(ls /sys/block/vda/mq | wc -l)"
+set -- /sys/block/vda/mq/*
+say "processors $(nproc), queues of the disk $#"
 say "begin $(disk_counts)"
 beat &
 heart=$!
