@@ -103,35 +103,5 @@ pub fn fixup(pc: usize) -> Option<usize> {
     table::fixup(pc)
 }
 
-/// The assembly of an access that is in the table: `$access` itself, and
-/// `$on_fault`, which is executed instead when it faults.
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-macro_rules! faulting {
-    ($access:literal, $jump:literal, $($on_fault:literal),+) => {
-        concat!(
-            "2: ", $access, "\n",
-            "3:\n",
-            ".pushsection .text.ram_device_fault, \"ax\", @progbits\n",
-            "4:\n", $($on_fault, "\n",)+
-            $jump, " 3b\n",
-            ".popsection\n",
-            ".pushsection ram_device_faults, \"aR\", @progbits\n",
-            ".balign 4\n",
-            ".long 2b - .\n",
-            ".long 4b - .\n",
-            ".popsection",
-        )
-    };
-}
-
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-pub(crate) use faulting;
-
 #[cfg(test)]
 mod tests;

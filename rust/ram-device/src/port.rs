@@ -112,6 +112,30 @@ impl Port for Native {
     }
 }
 
+/// The assembly of an access that is in the table: `$access` itself, and
+/// `$on_fault`, which is executed instead when it faults.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+macro_rules! faulting {
+    ($access:literal, $jump:literal, $($on_fault:literal),+) => {
+        concat!(
+            "2: ", $access, "\n",
+            "3:\n",
+            ".pushsection .text.ram_device_fault, \"ax\", @progbits\n",
+            "4:\n", $($on_fault, "\n",)+
+            $jump, " 3b\n",
+            ".popsection\n",
+            ".pushsection ram_device_faults, \"aR\", @progbits\n",
+            ".balign 4\n",
+            ".long 2b - .\n",
+            ".long 4b - .\n",
+            ".popsection",
+        )
+    };
+}
+
 /// Implements [`Word`] for `$word` with one instruction each way.
 ///
 /// The base register stands alone in the operand: no displacement, no index,
@@ -209,8 +233,6 @@ macro_rules! asm_word {
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use super::Word;
-    #[cfg(target_os = "linux")]
-    use crate::fault::faulting;
 
     macro_rules! word {
         ($word:ty, $register:ident, $load:literal, $store:literal, $ones:literal) => {
@@ -259,8 +281,6 @@ mod x86_64 {
 #[cfg(target_arch = "aarch64")]
 mod aarch64 {
     use super::Word;
-    #[cfg(target_os = "linux")]
-    use crate::fault::faulting;
 
     macro_rules! word {
         ($word:ty, $load:literal, $store:literal) => {
