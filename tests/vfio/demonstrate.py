@@ -49,6 +49,7 @@ class Report:
     variants: list[Variant]
     outcomes: list[Outcome]
     bar_lines: dict[str, list[str]]
+    savevm: dict[str, str]
     differences: list[str]
 
     def of(self, variant: str, direction: str | None = None, size: int | None = None) -> list[Outcome]:
@@ -75,12 +76,15 @@ def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str],
     prepare(work, variants)
     outcomes: list[Outcome] = []
     bar_lines: dict[str, list[str]] = {}
+    savevm: dict[str, str] = {}
 
     def take(line: str) -> None:
         result = json.loads(line)
         if "mtree" in result:
             lines = [text.strip() for text in result["mtree"]["text"].splitlines() if "ramd" in text]
             bar_lines[result["mtree"]["variant"]] = list(dict.fromkeys(lines))
+        elif "savevm" in result:
+            savevm[result["savevm"]["variant"]] = result["savevm"]["text"].strip()
         else:
             outcome = result["outcome"]
             outcomes.append(Outcome(**{**outcome, "transfer": Transfer(**outcome["transfer"])}))
@@ -100,7 +104,7 @@ def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str],
         follow=work / RESULTS_FILE,
         on_line=take,
     )
-    return Report(variants, outcomes, bar_lines, differences(work, outcomes))
+    return Report(variants, outcomes, bar_lines, savevm, differences(work, outcomes))
 
 
 def sentence(outcome: Outcome) -> str:

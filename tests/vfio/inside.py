@@ -3,8 +3,8 @@
 
     inside.py WORK
 
-Writes one JSON object a line to WORK/results.jsonl, which the host follows: {"mtree": ...} for each emulator
-once its BAR is placed, {"outcome": ...} for each transfer.
+Writes one JSON object a line to WORK/results.jsonl, which the host follows: {"mtree": ...}
+and {"savevm": ...} for each emulator once its BAR is placed, {"outcome": ...} for each transfer.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def run_variant(variant: Variant, work: Path, host_address: str) -> Iterator[dic
     while left:
         with inner_machine(variant, work, host_address) as machine:
             if len(left) == len(variant.transfers):
-                yield {"mtree": {"variant": variant.name, "text": machine.emulator.monitor("info mtree")}}
+                for question, command in (("mtree", "info mtree"), ("savevm", "savevm snapshot")):
+                    yield {question: {"variant": variant.name, "text": machine.emulator.monitor(command)}}
             verdict = OK
             while left and verdict == OK:
                 outcome = attempt(left.pop(0), machine, variant)

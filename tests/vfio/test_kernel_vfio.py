@@ -123,3 +123,10 @@ def test_info_mtree_calls_the_bar_that_is_not_prefetchable_register_like(report:
 
 def test_info_mtree_calls_the_prefetchable_bar_register_like_with_override_off(report: Report) -> None:
     assert "register-like" in line_of_bar(IVSHMEM_MEMORY_BAR, report, OVERRIDE_OFF)
+
+
+def test_savevm_is_refused_by_the_assigned_device_as_on_stock(stock: Report) -> None:
+    assert stock.savevm.keys() == {STOCK, OVERRIDE_OFF, PATCHED}
+    for answer in stock.savevm.values():
+        assert answer == stock.savevm[STOCK]
+        assert "VFIO migration is not supported in kernel" in answer
