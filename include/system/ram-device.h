@@ -24,7 +24,8 @@
  *                            refuses unaligned accesses.  Never handed out as
  *                            a pointer.
  * @RAM_DEVICE_MEMORY_LIKE: a prefetchable BAR: no read side effects, writes
- *                          may be merged (PCI Local Bus 3.0, 6.2.5.1).  Device
+ *                          may be merged (PCI Local Bus 3.0, 6.2.5.1); and the
+ *                          host mapping tolerates unaligned accesses.  Device
  *                          models may hold a pointer into it.
  */
 typedef enum RamDeviceKind {
@@ -38,7 +39,8 @@ typedef enum RamDeviceKind {
  * The values are those of OnOffAuto, so that a property of that type can be
  * passed on as it is.
  *
- * @RAM_DEVICE_DIRECT_AUTO: memory-like if the BAR is prefetchable
+ * @RAM_DEVICE_DIRECT_AUTO: memory-like if the BAR is prefetchable and the host
+ *                          mapping tolerates unaligned accesses
  * @RAM_DEVICE_DIRECT_ON: memory-like in any case
  * @RAM_DEVICE_DIRECT_OFF: register-like in any case
  */
@@ -66,12 +68,21 @@ typedef struct RamDevice {
 /**
  * ram_device_kind() - classify a region
  *
+ * On hosts where some mappings refuse unaligned accesses (arm64) a prefetchable
+ * region is asked by two loads, of 1 and of 4 bytes, from its first 8 bytes.
+ * If it refuses, or isn't there at the time, it is register-like.
+ *
+ * To be called when QEMU's SIGBUS handler is in place (from a device's realize,
+ * for example).
+ *
+ * @rd: the region; its kind doesn't matter
  * @prefetchable: the BAR's prefetchable bit
  * @direct: the operator's say
  *
  * Returns: the kind that the region is to be given.
  */
-RamDeviceKind ram_device_kind(bool prefetchable, RamDeviceDirect direct);
+RamDeviceKind ram_device_kind(const RamDevice *rd, bool prefetchable,
+                              RamDeviceDirect direct);
 
 /**
  * ram_device_may_map() - may a pointer into the region be handed out?

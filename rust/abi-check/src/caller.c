@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "system/ram-device.h"
+#include "system/ram-device-fault.h"
 
 #define CHECK(condition) do { if (!(condition)) { return __LINE__; } } while (0)
 
@@ -18,8 +19,12 @@ int ram_device_call_all(void)
     RamDevice rd = {
         .host = bar,
         .size = sizeof(bar) - 8, /* the last 8 bytes guard the end */
-        .kind = ram_device_kind(true, RAM_DEVICE_DIRECT_AUTO),
     };
+    const size_t page = 4096;
+    const RamDeviceMapping mapping = {
+        .host = (void *)0x10000, .size = 4 * page, .fd = 7, .offset = 1 << 20,
+    };
+    RamDeviceMapping faulted;
     uint64_t value;
     int i;
 
@@ -27,12 +32,13 @@ int ram_device_call_all(void)
         bar[i] = i;
     }
 
+    rd.kind = ram_device_kind(&rd, true, RAM_DEVICE_DIRECT_AUTO);
     CHECK(rd.kind == RAM_DEVICE_MEMORY_LIKE);
-    CHECK(ram_device_kind(false, RAM_DEVICE_DIRECT_AUTO) ==
+    CHECK(ram_device_kind(&rd, false, RAM_DEVICE_DIRECT_AUTO) ==
           RAM_DEVICE_REGISTER_LIKE);
-    CHECK(ram_device_kind(false, RAM_DEVICE_DIRECT_ON) ==
+    CHECK(ram_device_kind(&rd, false, RAM_DEVICE_DIRECT_ON) ==
           RAM_DEVICE_MEMORY_LIKE);
-    CHECK(ram_device_kind(true, RAM_DEVICE_DIRECT_OFF) ==
+    CHECK(ram_device_kind(&rd, true, RAM_DEVICE_DIRECT_OFF) ==
           RAM_DEVICE_REGISTER_LIKE);
 
     CHECK(ram_device_may_map(&rd, true));
@@ -64,6 +70,18 @@ int ram_device_call_all(void)
     CHECK(ram_device_write(&rd, 9, ram + 3, 15));
     CHECK(bar[8] == 8 && bar[9] == 0xaa && bar[23] == 0xaa && bar[24] == 24);
     CHECK(!ram_device_write(&rd, 9, ram, 16) && bar[24] == 24);
+
+    CHECK(!ram_device_fixup(0));
+
+    CHECK(ram_device_mapping_add(&mapping));
+    CHECK(!ram_device_mapping_take_faulted(page, &faulted));
+    CHECK(!ram_device_mapping_fault(mapping.host + mapping.size));
+    CHECK(ram_device_mapping_fault(mapping.host + page + 1));
+    CHECK(ram_device_mapping_take_faulted(page, &faulted));
+    CHECK(faulted.host == mapping.host + page && faulted.size == page);
+    CHECK(faulted.fd == 7 && faulted.offset == mapping.offset + page);
+    CHECK(ram_device_mapping_remove(mapping.host));
+    CHECK(!ram_device_mapping_remove(mapping.host));
 
     return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `include/system/ram-device.h`, `ram-device-fault.h` and `ram_device::ffi` say the same thing twice,
-//! once for each language.  Here bindgen reads the one, and the tests hold it
-//! against the other.
+//! `include/system/ram-device.h`, `ram-device-fault.h` and `ram_device::ffi` say
+//! the same thing twice, once for each language.  Here bindgen reads the one,
+//! and the tests hold it against the other.
 
 #![cfg(test)]
 
@@ -12,7 +12,7 @@ use std::{
     ptr::addr_of,
 };
 
-use ram_device::{ffi, policy};
+use ram_device::{ffi, mappings, policy};
 
 #[allow(non_camel_case_types, non_upper_case_globals, dead_code)]
 mod header {
@@ -23,6 +23,7 @@ mod header {
 fn signature<F>(_: F) -> String {
     type_name::<F>()
         .replace("ram_device::ffi::", "")
+        .replace("ram_device::mappings::", "")
         .replace("ram_device_abi_check::header::", "")
         .replace("core::ffi::c_void", "c_void")
         .replace("std::os::raw::c_void", "c_void")
@@ -46,13 +47,17 @@ macro_rules! same_signature {
 #[test]
 fn every_function_has_the_signature_that_the_header_declares() {
     let checked = same_signature! {
-        ram_device_kind(_ _);
+        ram_device_kind(_ _ _);
         ram_device_may_map(_ _);
         ram_device_load(_ _ _ _);
         ram_device_store(_ _ _ _);
         ram_device_read(_ _ _ _);
         ram_device_write(_ _ _ _);
         ram_device_fixup(_);
+        ram_device_mapping_add(_);
+        ram_device_mapping_remove(_);
+        ram_device_mapping_fault(_);
+        ram_device_mapping_take_faulted(_ _);
     };
     let declared = include_str!(concat!(env!("OUT_DIR"), "/header.rs"))
         .matches("pub fn ram_device_")
@@ -65,11 +70,11 @@ fn every_function_has_the_signature_that_the_header_declares() {
 }
 
 #[test]
-fn the_struct_has_the_layout_that_the_header_declares() {
+fn the_structs_have_the_layout_that_the_header_declares() {
     macro_rules! same_offset {
-        ($($field:ident)*) => {$({
-            let ours = MaybeUninit::<ffi::RamDevice>::uninit();
-            let theirs = MaybeUninit::<header::RamDevice>::uninit();
+        ($module:ident::$name:ident: $($field:ident)*) => {$({
+            let ours = MaybeUninit::<$module::$name>::uninit();
+            let theirs = MaybeUninit::<header::$name>::uninit();
             // SAFETY: addresses are computed within the values, nothing is
             // read.
             let (our, their) = unsafe {
@@ -81,8 +86,13 @@ fn the_struct_has_the_layout_that_the_header_declares() {
             assert_eq!(our, their, stringify!($field));
         })*};
     }
-    same_offset!(host size kind readonly);
+    same_offset!(ffi::RamDevice: host size kind readonly);
     assert_eq!(size_of::<ffi::RamDevice>(), size_of::<header::RamDevice>());
+    same_offset!(mappings::RamDeviceMapping: host size fd offset);
+    assert_eq!(
+        size_of::<mappings::RamDeviceMapping>(),
+        size_of::<header::RamDeviceMapping>()
+    );
 }
 
 #[test]

@@ -9,11 +9,14 @@ use core::{
 
 use crate::{
     plan::{Misaligned, Plan, Run, Width},
-    port::{ram_load, ram_store, Port, Word},
+    port::{opaque, ram_load, ram_store, Port, Word},
 };
 
 /// A transfer whose two sides are known, in one of the two directions.
-trait Transfer {
+trait Transfer: Sized {
+    /// The same transfer from `offset` on.
+    fn from(&self, offset: usize) -> Self;
+
     /// Address of the first byte on the device side.
     fn device(&self) -> usize;
 
@@ -43,6 +46,14 @@ struct Read {
 }
 
 impl Transfer for Read {
+    #[inline(always)]
+    fn from(&self, offset: usize) -> Self {
+        Self {
+            device: opaque(self.device.wrapping_add(offset)),
+            ram: opaque(self.ram.wrapping_add(offset)) as *mut u8,
+        }
+    }
+
     fn device(&self) -> usize {
         self.device as usize
     }
@@ -79,6 +90,14 @@ struct Write {
 }
 
 impl Transfer for Write {
+    #[inline(always)]
+    fn from(&self, offset: usize) -> Self {
+        Self {
+            device: opaque(self.device.wrapping_add(offset)) as *mut u8,
+            ram: opaque(self.ram.wrapping_add(offset)),
+        }
+    }
+
     fn device(&self) -> usize {
         self.device as usize
     }
@@ -103,7 +122,8 @@ impl Transfer for Write {
 /// Moves eight-byte words upwards from `offset`, eight a turn: with one word a
 /// turn the loop itself would cost as much as the store.  Gives the number of
 /// words moved; they are fewer than `count` if the device has vanished, because
-/// each further access would be another fault.
+/// each further access would be another fault.  That is asked once a turn, so up
+/// to seven more are tried; each fails by itself, or the device is back.
 ///
 /// # Safety
 ///
@@ -118,16 +138,17 @@ unsafe fn words<T: Transfer, P: Port>(
     let mut at = offset;
     let mut left = count;
     while left >= 8 && !port.has_vanished() {
+        let turn = transfer.from(at);
         // SAFETY: the eight words are among the caller's.
         unsafe {
-            transfer.one::<u64, P>(port, at);
-            transfer.one::<u64, P>(port, at.wrapping_add(8));
-            transfer.one::<u64, P>(port, at.wrapping_add(16));
-            transfer.one::<u64, P>(port, at.wrapping_add(24));
-            transfer.one::<u64, P>(port, at.wrapping_add(32));
-            transfer.one::<u64, P>(port, at.wrapping_add(40));
-            transfer.one::<u64, P>(port, at.wrapping_add(48));
-            transfer.one::<u64, P>(port, at.wrapping_add(56));
+            turn.one::<u64, P>(port, 0);
+            turn.one::<u64, P>(port, 8);
+            turn.one::<u64, P>(port, 16);
+            turn.one::<u64, P>(port, 24);
+            turn.one::<u64, P>(port, 32);
+            turn.one::<u64, P>(port, 40);
+            turn.one::<u64, P>(port, 48);
+            turn.one::<u64, P>(port, 56);
         }
         at = at.wrapping_add(64);
         left = left.wrapping_sub(8);

@@ -26,8 +26,8 @@
 //!   device is that access's failure; a read gives all ones then.
 //!
 //! One module for each idea: [`plan`] cuts, [`port`] accesses, [`copy`] joins
-//! the two, [`fault`] mends what the device breaks, [`policy`] decides, [`ffi`]
-//! is what C sees.
+//! the two, [`fault`] and [`mappings`] mend what the device breaks, [`probe`] asks
+//! the host mapping, [`policy`] decides, [`ffi`] is what C sees.
 //!
 //! The crate cannot panic, with debug assertions neither: there is no indexing,
 //! no checked arithmetic and no raw-pointer method that `core` checks.
@@ -39,6 +39,8 @@
 pub mod copy;
 pub mod fault;
 pub mod ffi;
+pub mod mappings;
 pub mod plan;
 pub mod policy;
 pub mod port;
+pub mod probe;

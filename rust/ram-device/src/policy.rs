@@ -34,7 +34,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Direct {
-    /// By the BAR's prefetchable bit.
+    /// By the BAR's prefetchable bit and by what the mapping tolerates.
     Auto = 0,
     /// All of the device's regions are memory-like.
     On = 1,
@@ -53,11 +53,17 @@ impl Direct {
     }
 }
 
-/// The kind of a region.
-pub const fn kind(prefetchable: bool, direct: Direct) -> Kind {
+/// The kind of a region.  Only if it depends on the mapping is
+/// `tolerates_unaligned` asked, which reads from the device: that is harmless
+/// in a prefetchable BAR.
+pub fn kind(
+    prefetchable: bool,
+    direct: Direct,
+    tolerates_unaligned: impl FnOnce() -> bool,
+) -> Kind {
     match direct {
         Direct::On => Kind::MemoryLike,
-        Direct::Auto if prefetchable => Kind::MemoryLike,
+        Direct::Auto if prefetchable && tolerates_unaligned() => Kind::MemoryLike,
         Direct::Auto | Direct::Off => Kind::RegisterLike,
     }
 }
@@ -84,11 +90,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_is_memory_like_if_prefetchable_unless_the_operator_says_otherwise() {
-        assert_eq!(kind(true, Direct::Auto), Kind::MemoryLike);
-        assert_eq!(kind(false, Direct::Auto), Kind::RegisterLike);
-        assert_eq!(kind(false, Direct::On), Kind::MemoryLike);
-        assert_eq!(kind(true, Direct::Off), Kind::RegisterLike);
+    fn a_region_is_memory_like_if_prefetchable_and_tolerant_unless_the_operator_says_otherwise() {
+        assert_eq!(kind(true, Direct::Auto, || true), Kind::MemoryLike);
+        assert_eq!(kind(true, Direct::Auto, || false), Kind::RegisterLike);
+    }
+
+    #[test]
+    fn the_mapping_is_asked_only_where_that_is_harmless_and_matters() {
+        let unasked = || panic!("the device was touched");
+        assert_eq!(kind(false, Direct::Auto, unasked), Kind::RegisterLike);
+        for prefetchable in [false, true] {
+            assert_eq!(kind(prefetchable, Direct::On, unasked), Kind::MemoryLike);
+            assert_eq!(kind(prefetchable, Direct::Off, unasked), Kind::RegisterLike);
+        }
     }
 
     #[test]

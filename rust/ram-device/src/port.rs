@@ -349,6 +349,29 @@ mod volatile {
     volatile_word!(u64);
 }
 
+/// The same address, of which the compiler doesn't know what it was computed
+/// from.  It computes the addresses near by from this one then, each with a
+/// plain addition, where it would add up base, offset and displacement for each
+/// one (on x86-64 that is a slower instruction, and there are two to a word).
+#[inline(always)]
+pub fn opaque(addr: *const u8) -> *const u8 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let mut same = addr;
+        // SAFETY: no instruction at all.
+        unsafe {
+            core::arch::asm!(
+                "/* {same} */",
+                same = inout(reg) same,
+                options(nostack, preserves_flags),
+            );
+        }
+        same
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    addr
+}
+
 /// Loads from the RAM side, at any alignment (C5).
 ///
 /// The guest may write there at the same time; on x86-64 and aarch64 the
