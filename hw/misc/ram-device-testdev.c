@@ -68,6 +68,7 @@
 #include "migration/vmstate.h"
 #include "qom/object.h"
 #include "system/ram-device.h"
+#include "system/ram-device-stand-in.h"
 
 /* A MemoryRegionCache begins at a multiple of this; see RDT_OP_CACHED_READ */
 #define RDT_CACHE_ALIGN 64
@@ -77,6 +78,7 @@ typedef struct RamDeviceStorage {
     char *path;
     uint64_t size;
     void *reserved;    /* with a page in front and one behind; or NULL */
+    int fd;            /* of @path, or -1 */
 } RamDeviceStorage;
 
 struct RamDeviceTestDevState {
@@ -378,6 +380,7 @@ static bool rdt_storage_init(RamDeviceTestDevState *s, RamDeviceStorage *st,
     const size_t page = qemu_real_host_page_size();
     int flags = MAP_FIXED;
     void *reserved, *host;
+    RamDevice rd;
     int fd = -1;
 
     if (!is_power_of_2(st->size) || st->size < page ||
@@ -415,18 +418,21 @@ static bool rdt_storage_init(RamDeviceTestDevState *s, RamDeviceStorage *st,
         }
         return false;
     }
-    if (fd >= 0) {
-        close(fd);
-    }
     st->reserved = reserved;
+    st->fd = fd;
 
     memory_region_init_ram_device_ptr(&st->mr, OBJECT(s), name, st->size,
                                       host);
     QEMU_BUILD_BUG_ON((int)RAM_DEVICE_DIRECT_AUTO != (int)ON_OFF_AUTO_AUTO ||
                       (int)RAM_DEVICE_DIRECT_ON != (int)ON_OFF_AUTO_ON ||
                       (int)RAM_DEVICE_DIRECT_OFF != (int)ON_OFF_AUTO_OFF);
+    memory_region_get_ram_device(&st->mr, &rd);
     memory_region_set_ram_device_kind(
-        &st->mr, ram_device_kind(prefetchable, (RamDeviceDirect)s->direct));
+        &st->mr,
+        ram_device_kind(&rd, prefetchable, (RamDeviceDirect)s->direct));
+    if (fd >= 0) {
+        ram_device_watch(&rd, fd, 0);
+    }
     return true;
 }
 
@@ -459,6 +465,14 @@ static void rdt_realize(PCIDevice *pdev, Error **errp)
 static void rdt_storage_finalize(RamDeviceStorage *st)
 {
     if (st->reserved) {
+        RamDevice rd;
+
+        if (memory_region_get_ram_device(&st->mr, &rd)) {
+            ram_device_unwatch(&rd);
+        }
+        if (st->fd >= 0) {
+            close(st->fd);
+        }
         munmap(st->reserved, st->size + 2 * qemu_real_host_page_size());
     }
 }
