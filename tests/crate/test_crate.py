@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 CRATE = RUST / "ram-device"
@@ -24,21 +28,64 @@ def cargo(*arguments: str) -> str:
     return done.stdout
 
 
-def cargo_tests() -> list[str]:
-    """The names of all tests in the workspace."""
-    listed = subprocess.run(["cargo", "test", "--quiet", "--lib", "--", "--list"], cwd=RUST, text=True,
-                            capture_output=True)
-    return re.findall(r"^(\S+): test$", listed.stdout, re.MULTILINE)
+def version(rustc: str) -> str:
+    """A compiler's version."""
+    return subprocess.run([rustc, "--version"], text=True, capture_output=True, check=True).stdout.split()[1]
 
 
-@pytest.mark.parametrize("name", cargo_tests() or ["(none found)"])
-def test_cargo(name: str) -> None:
-    printed = cargo("test", "--quiet", "--lib", "--", "--exact", name)
+def numbers(dotted: str) -> tuple[int, ...]:
+    """A version, to be compared."""
+    return tuple(map(int, re.findall(r"\d+", dotted)[:3]))
+
+
+@dataclass(frozen=True)
+class Crate:
+    """One of the workspace."""
+
+    name: str
+    is_library: bool
+    too_old: str
+    """Why the compiler that cargo uses can't build it, if it can't."""
+
+    def skip(self) -> pytest.MarkDecorator:
+        """Skips what needs it built."""
+        return pytest.mark.skipif(bool(self.too_old), reason=self.too_old)
+
+
+def crates() -> list[Crate]:
+    """Those of the workspace."""
+    described = subprocess.run(["cargo", "metadata", "--quiet", "--format-version", "1", "--no-deps"], cwd=RUST,
+                               text=True, capture_output=True)
+    found = version("rustc")
+    listed = []
+    for crate in json.loads(described.stdout or '{"packages": []}')["packages"]:
+        wanted = crate["rust_version"] or "0"
+        is_old = numbers(found) < numbers(wanted)
+        listed.append(Crate(crate["name"], any("lib" in target["kind"] for target in crate["targets"]),
+                            f"{crate['name']} needs rustc {wanted}, here is {found}" if is_old else ""))
+    return listed or [Crate(f"(none found: {described.stderr})", True, "")]
+
+
+def cargo_tests() -> list[ParameterSet]:
+    """All tests in the workspace, each with its crate."""
+    tests = []
+    for crate in filter(attrgetter("is_library"), crates()):
+        listed = subprocess.run(["cargo", "test", "--quiet", "--package", crate.name, "--lib", "--", "--list"],
+                                cwd=RUST, text=True, capture_output=True)
+        names = re.findall(r"^(\S+): test$", listed.stdout, re.MULTILINE) or ["(none found)"]
+        tests += [pytest.param(crate.name, name, marks=crate.skip(), id=f"{crate.name}-{name}") for name in names]
+    return tests
+
+
+@pytest.mark.parametrize(("crate", "name"), cargo_tests())
+def test_cargo(crate: str, name: str) -> None:
+    printed = cargo("test", "--quiet", "--package", crate, "--lib", "--", "--exact", name)
     assert sum(map(int, re.findall(r"(\d+) passed", printed))) == 1, printed
 
 
-def test_clippy_finds_nothing_with_the_lints_of_qemu() -> None:
-    cargo("clippy", "--quiet", "--all-targets", "--", "--deny", "warnings")
+@pytest.mark.parametrize("crate", [pytest.param(crate.name, marks=crate.skip(), id=crate.name) for crate in crates()])
+def test_clippy_finds_nothing_with_the_lints_of_qemu(crate: str) -> None:
+    cargo("clippy", "--quiet", "--package", crate, "--all-targets", "--", "--deny", "warnings")
 
 
 def test_rustfmt_would_change_nothing() -> None:
@@ -49,11 +96,6 @@ def compilers() -> list[str]:
     """The compilers at hand: the one in PATH and the distribution's."""
     found = [shutil.which("rustc"), "/usr/bin/rustc"]
     return [rustc for rustc in dict.fromkeys(found) if rustc and Path(rustc).exists()]
-
-
-def version(rustc: str) -> str:
-    """A compiler's version."""
-    return subprocess.run([rustc, "--version"], text=True, capture_output=True, check=True).stdout.split()[1]
 
 
 def test_the_oldest_compiler_that_qemu_supports_builds_it(tmp_path: Path) -> None:
@@ -78,7 +120,7 @@ def test_the_built_object_has_no_panic_symbol(rustc: str, tmp_path: Path) -> Non
     listed = subprocess.run(["nm", "--demangle", str(build_object(rustc, tmp_path))], text=True,
                             capture_output=True, check=True).stdout
     exported = re.findall(r"^[0-9a-f]+ T (ram_device_\w+)$", listed, re.MULTILINE)
-    assert len(exported) == 7, listed
+    assert len(exported) == 11, listed
     assert not re.search("panic|unwrap_failed|expect_failed", listed), listed
 
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Rust compilers at hand for an architecture: the current one, and the distribution's, which is the oldest."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from machines import debian
+from machines.error import MachineError
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
+DISTRIBUTIONS = "/usr/bin/rustc"
+# The backport that Debian keeps for its browsers.  It can't be installed beside rustc, but unpacked.
+WEB = "rustc-web"
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler that has libcore for the architecture, and what it needs to run."""
+
+    rustc: str
+    architecture: str
+    arguments: tuple[str, ...] = ()
+    libraries: Path | None = None
+
+    @property
+    def version(self) -> str:
+        """For instance 1.63.0."""
+        return self._run(["--version"]).split()[1]
+
+    def compile(self, *arguments: str) -> None:
+        """Compile for the architecture."""
+        self._run(["--target", target(self.architecture), *self.arguments, *arguments])
+
+    def _run(self, arguments: list[str]) -> str:
+        environment = dict(os.environ)
+        if self.libraries:
+            environment["LD_LIBRARY_PATH"] = str(self.libraries)
+        done = subprocess.run([self.rustc, *arguments], env=environment, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise MachineError(f"{self.rustc} failed with status {done.returncode}:\n{done.stderr}")
+        return done.stdout
+
+
+def target(architecture: str) -> str:
+    """Rust's name for Linux on that architecture."""
+    return f"{architecture}-unknown-linux-gnu"
+
+
+@functools.cache
+def current(architecture: str) -> Compiler:
+    """The compiler in PATH if it is newer than the distribution's and has libcore for the architecture; else Debian's
+    backport of a current one."""
+    in_path = shutil.which("rustc")
+    if in_path:
+        compiler = Compiler(in_path, architecture)
+        is_newer = not Path(DISTRIBUTIONS).exists() or compiler.version != Compiler(DISTRIBUTIONS, architecture).version
+        if is_newer and _has_core(compiler):
+            return compiler
+    root = debian.filled(debian.cache_folder() / f"{WEB}-{architecture}", functools.partial(_unpack_web, architecture))
+    (libraries,) = {driver.parent for driver in root.glob("usr/lib/*/librustc_driver-*.so")}
+    return Compiler(str(root / "usr/bin/rustc"), architecture, ("--sysroot", str(root / "usr")), libraries)
+
+
+@functools.cache
+def distributions(architecture: str) -> Compiler:
+    """The distribution's own compiler."""
+    if not Path(DISTRIBUTIONS).exists():
+        raise MachineError(f"no {DISTRIBUTIONS} here: install the distribution's package rustc")
+    compiler = Compiler(DISTRIBUTIONS, architecture)
+    if _has_core(compiler):
+        return compiler
+
+    def unpack(folder: Path) -> None:
+        with debian.apt_of(ARCHITECTURES[architecture]) as apt:
+            apt.unpack("libstd-rust-dev", folder)
+
+    root = debian.filled(debian.cache_folder() / f"rust-{compiler.version}-{architecture}", unpack)
+    return Compiler(DISTRIBUTIONS, architecture, ("--sysroot", str(root / "usr")))
+
+
+def _has_core(compiler: Compiler) -> bool:
+    found = subprocess.run([compiler.rustc, "--print", "target-libdir", "--target", target(compiler.architecture)],
+                           text=True, capture_output=True, check=False)
+    return found.returncode == 0 and any(Path(found.stdout.strip()).glob("libcore-*.rlib"))
+
+
+def _unpack_web(architecture: str, folder: Path) -> None:
+    own = debian.MACHINES_OWN
+    standard = own.dependency(WEB, "libstd-rust-web-dev")
+    shared = own.dependency(standard, r"libstd-rust-web-\d\S*")
+    for package in (WEB, shared, own.dependency(shared, r"libllvm\d+")):
+        own.unpack(package, folder)
+    with debian.apt_of(ARCHITECTURES[architecture]) as apt:
+        apt.unpack(standard, folder)

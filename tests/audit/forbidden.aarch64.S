@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the audit must report: a program that has the crate's functions and its
+ * table, and in ram_device_read() and in ram_device_fixup(), which gets no device,
+ * whatever is put into the macros below.  As it stands it is clean.
+ */
+#ifndef ACCESS
+#define ACCESS ldr w9, [x8]
+#endif
+#ifndef FIXUP
+#define FIXUP mov w9, -1; mov w10, 1
+#endif
+#ifndef BACK
+#define BACK 3b
+#endif
+#ifndef FORBIDDEN
+#define FORBIDDEN
+#endif
+#ifndef BESIDE
+#define BESIDE
+#endif
+
+#define BEGIN(name) .text; .globl name; .type name, %function; name:
+#define END(name) .size name, . - name
+#define STUB(name) BEGIN(name) ret; END(name);
+
+#ifdef NO_TABLE
+#define ENTRY .section not_the_table, "a"
+#else
+#define ENTRY .section ram_device_faults, "a"
+#endif
+
+    .arch armv8.2-a
+
+BEGIN(ram_device_load)
+    ldr x8, [x0]
+    add x8, x8, x1
+2:  ldrb w9, [x8]
+3:  ret
+END(ram_device_load)
+4:  mov w9, -1
+    mov w10, 1
+    b 3b
+    ENTRY
+    .long 2b - ., 4b - .
+
+BEGIN(ram_device_read)
+    ldr x8, [x0]
+    add x8, x8, x1
+2:  ACCESS
+3:  str w9, [x2]
+    FORBIDDEN
+    ret
+END(ram_device_read)
+4:  FIXUP
+    b BACK
+    ENTRY
+    .long 2b - ., 4b - .
+
+BEGIN(ram_device_fixup)
+    BESIDE
+    ret
+END(ram_device_fixup)
+
+STUBS
+
+BEGIN(memcpy)
+    ret
+END(memcpy)
+BEGIN(_start)
+    ret
+END(_start)
+
+    .section .rodata
+    .balign 4
+jumps:
+    .word memcpy - jumps
+    .data
+variable:
+    .quad 0

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Audit the crate's machine code in linked programs (C4); docs/audit.md has the rules and their reasons.
+
+    machine_code.py PROGRAM...
+
+The exit status is 1 if something forbidden was found, 2 if a program has nothing to audit.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from code_aarch64 import AArch64
+from code_image import Image, Refused
+from code_instruction import Access, Architecture
+from code_paths import ATOMIC_CALL, Finding, Paths
+from code_x86_64 import X8664
+
+ARCHITECTURES: dict[str, type[Architecture]] = {"x86_64": X8664, "aarch64": AArch64}
+WIDTHS = (1, 2, 4, 8)
+STRUCT_SIZE = 24
+DEVICE, RAM, STACK, STRUCT = "device", "RAM side", "stack", "struct RamDevice"
+STATIC, MAPPING = "static data", "struct RamDeviceMapping"
+# One instruction may access the RAM side when one caller calls, and that caller's stack when another one does.
+OTHERS = (RAM, STACK, STRUCT, STATIC, MAPPING)
+# Functions that get no RAM device keep tables of their own, also in a signal handler: that may be done in any way.
+ANY_WAY = {"vector or floating-point register", "locked access", "exclusive, ordered, atomic or other special access",
+           "pair of registers", "writeback", f"store to {STATIC}", "load of something that may change", ATOMIC_CALL}
+
+
+@dataclass
+class Audit:
+    """What was found in one program."""
+
+    title: str
+    image: Image
+    functions: list[str]
+    # Mangled functions of the crate that no exported one reaches.
+    unreached: list[str]
+    instructions: int
+    fixups: int
+    # Instructions that access the device, by direction and width; and those that access something else, by what.
+    device: Counter[tuple[str, int]]
+    others: Counter[str]
+    findings: list[Finding]
+
+    def __str__(self) -> str:
+        counts = {direction: ", ".join(f"{self.device[direction, width]} of {width}" for width in WIDTHS)
+                  for direction in ("load", "store")}
+        size = f"{len(self.functions)} functions, {self.instructions} instructions, {len(self.findings)} forbidden"
+        others = ", ".join(f"{kind} {self.others[kind]}" for kind in OTHERS)
+        lines = [f"{self.title} ({self.image.architecture}): {size}",
+                 f"  loads from the device, in bytes: {counts['load']}; stores: {counts['store']}",
+                 f"  fix-ups {self.fixups}; instructions that access something else: {others}"]
+        if self.unreached:
+            lines.append(f"  no exported function reaches, and no device access is in: {', '.join(self.unreached)}")
+        return "\n".join(lines + [f"  FORBIDDEN {finding.kind}: {finding.address:#x}: {finding.text}"
+                                  for finding in self.findings])
+
+
+def finding(kind: str, instruction: Any) -> Finding:
+    """Say that this instruction isn't allowed."""
+    return Finding(kind, instruction.address, f"{instruction.mnemonic} {instruction.op_str}".strip())
+
+
+def place(access: Access) -> str | None:
+    """What an access is made to, by where its address comes from; None: that can't be told."""
+    names = {"device": DEVICE, "buffer": RAM, "stack": STACK, "struct": STRUCT, "image": STATIC, "mapping": MAPPING}
+    return next((name for origin, name in names.items() if access.address.comes_from(origin)), None)
+
+
+def faults_of_access(access: Access, is_in_table: bool, image: Image) -> Iterator[str]:
+    """What is wrong with one access."""
+    where, exact = place(access), access.address.exact
+    if where is None:
+        yield "address of unknown origin"
+    if is_in_table and where != DEVICE:
+        yield "entry of the table that is no access to the device"
+    if where == DEVICE and not is_in_table:
+        yield "access to the device that isn't in the table"
+    if access.is_pair and where not in (STACK, STRUCT, MAPPING):
+        yield "pair of registers"
+    if access.has_writeback and where not in (STACK, MAPPING):
+        yield "writeback"
+    if where in (DEVICE, RAM) and not (access.is_pair or access.has_writeback):
+        if not access.is_plain:
+            yield "address that isn't a base register alone"
+        if not access.is_move or access.is_load == access.is_store or access.width not in WIDTHS:
+            yield "access that is no plain load or store of a general register"
+    if where in (STRUCT, STATIC) and access.is_store:
+        yield f"store to {where}"
+    if where == STRUCT and not (exact is not None and 0 <= exact and exact + access.width <= STRUCT_SIZE):
+        yield "access beside struct RamDevice"
+    if where == STATIC and exact is not None and not image.is_constant(exact):
+        yield "load of something that may change"
+
+
+def faults_of_fixup(access: Access, after: int, code: list[Any], architecture: Architecture) -> Iterator[str]:
+    """What is wrong with the code that is executed when one access faults.
+
+    A load gives all ones, whatever it is a note of 1 is made, and execution goes on right after the access.
+    """
+    if not code:
+        yield "fix-up that isn't there"
+        return
+    *moves, end = code
+    values = dict(move for instruction in moves if (move := architecture.set_by_move(instruction)))
+    if end.mnemonic not in ("jmp", "b") or end.operands[0].imm != after:
+        yield "fix-up that doesn't go on right after its access"
+    loaded = values.pop(access.register, None) if access.is_load else None
+    ones = (1 << 8 * access.width) - 1
+    if access.is_load and (loaded is None or loaded & ones != ones):
+        yield "fix-up that doesn't give all ones"
+    if list(values.values()) != [1] or len(moves) != len(values) + access.is_load:
+        yield "fix-up that does something else than to note the fault"
+
+
+def audit(program: Path, title: str = "") -> Audit:
+    """Audit the crate in one linked program, whose name in the report is the title."""
+    image = Image(program)
+    architecture = ARCHITECTURES[image.architecture]()
+    paths = Paths(image, architecture)
+    followed = paths.all()
+    reached = {address: instruction for path in followed for address, instruction in path.reached.items()}
+    functions = sorted({path.function.name for path in followed})
+    found = {finding("code that no path reaches", instruction)
+             for name in functions for instruction in paths.linear(image.functions[name])
+             if instruction.address not in reached and not architecture.is_padding(instruction)}
+
+    table = {fault.instruction: fault.fixup for fault in image.faults}
+    device: dict[int, tuple[str, int]] = {}
+    others: dict[int, set[str]] = {}
+    for path in followed:
+        problems = set(path.findings)
+        problems |= {finding(kind, instruction) for instruction in path.reached.values()
+                     if (kind := architecture.forbidden(instruction))}
+        for address, access in path.accesses:
+            instruction = reached[address]
+            kinds = set(faults_of_access(access, address in table, image))
+            if address in table:
+                kinds |= set(faults_of_fixup(access, address + instruction.size, paths.fixups[table[address]],
+                                             architecture))
+            problems |= {finding(kind, instruction) for kind in kinds}
+            where = place(access)
+            if where == DEVICE:
+                device[address] = ("load" if access.is_load else "store", access.width)
+            elif where:
+                others.setdefault(address, set()).add(where)
+        found |= {problem for problem in problems if path.has_device or problem.kind not in ANY_WAY}
+    for address in set(table) - set(device):
+        found.add(Finding("entry of the table that no access to the device is at", address, ""))
+    if not device:
+        raise Refused(f"{program} has no access to the device that could be audited")
+    return Audit(
+        title or program.name, image, functions,
+        unreached=sorted(set(image.functions) - set(functions)),
+        instructions=len(reached),
+        fixups=len(paths.fixups),
+        device=Counter(device.values()),
+        others=Counter(next(kind for kind in OTHERS if kind in kinds) for kinds in others.values()),
+        findings=sorted(found, key=lambda problem: problem.address))
+
+
+def main(programs: list[str]) -> int:
+    """Print the report of each program; the exit status."""
+    status = 0
+    for program in programs:
+        try:
+            audited = audit(Path(program))
+        except Refused as refused:
+            print(f"machine_code.py: {refused}", file=sys.stderr)
+            return 2
+        print(audited)
+        status |= bool(audited.findings)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

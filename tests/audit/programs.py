@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The test programs: the crate as each compiler makes it for each architecture, linked with transfers.c."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import cases
+import compilers
+from machines.error import MachineError
+
+ROOT = Path(__file__).resolve().parents[2]
+CRATE = ROOT / "rust/ram-device"
+DRIVER = Path(__file__).with_name("transfers.c")
+# What QEMU's default build type gives rustc: core's own checks are on as well.  A test holds it against the build.
+QEMU_FLAGS = ("--edition=2021", "--cfg", "MESON", "-g", "-C", "opt-level=2", "-C", "debug-assertions=yes",
+              "-C", "overflow-checks=no")  # fmt: skip
+C_COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
+EMULATORS_LIBRARY = Path("rust/ram-device/libram_device.rlib")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A program that ought to be there: its architecture, and whose build of the crate is in it."""
+
+    architecture: str
+    crate: str  # "current", "distribution" or "emulator"
+
+    def __str__(self) -> str:
+        return f"{self.architecture}-{self.crate}"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A test program that has been built."""
+
+    path: Path
+    architecture: str
+    compiler_version: str
+    crate: str
+    library: Path  # the crate alone, as an archive of objects
+
+    def __str__(self) -> str:
+        emulators = ", the emulator's own object" if self.crate == "emulator" else ""
+        return f"{self.architecture}, rustc {self.compiler_version}{emulators}"
+
+
+WANTED = (
+    Wanted("x86_64", "current"),
+    Wanted("x86_64", "distribution"),
+    Wanted("x86_64", "emulator"),
+    Wanted("aarch64", "current"),
+    Wanted("aarch64", "distribution"),
+)
+
+
+def built(wanted: Wanted, folder: Path, crate: Path = CRATE) -> Program:
+    """The program, built in that new folder; MachineError says why it can't be had here."""
+    folder.mkdir(parents=True)
+    if wanted.crate == "emulator":
+        library, version, include = _emulators_library(wanted.architecture)
+    else:
+        find = compilers.current if wanted.crate == "current" else compilers.distributions
+        compiler = find(wanted.architecture)
+        library, version, include = folder / "libram_device.rlib", compiler.version, ROOT / "include"
+        compiler.compile("--crate-type", "rlib", "--crate-name", "ram_device", *QEMU_FLAGS, "--emit", f"link={library}",
+                         str(crate / "src/lib.rs"))
+    path = folder / "transfers"
+    _link(wanted.architecture, library, include, path)
+    return Program(path, wanted.architecture, version, wanted.crate, library)
+
+
+def programs(folder: Path) -> tuple[list[Program], dict[Wanted, str]]:
+    """All programs that can be had, and for the others the reason."""
+    found: list[Program] = []
+    reasons: dict[Wanted, str] = {}
+    for wanted in WANTED:
+        try:
+            found.append(built(wanted, folder / str(wanted)))
+        except MachineError as failure:
+            reasons[wanted] = str(failure)
+    return found, reasons
+
+
+def _emulators_library(architecture: str) -> tuple[Path, str, Path]:
+    """The very object that was linked into the patched emulator, the version of its compiler, and its C header."""
+    build, tree = os.environ.get("RAM_DEVICE_BUILD_PATCHED"), os.environ.get("RAM_DEVICE_TREE")
+    if not build or not tree:
+        raise MachineError("RAM_DEVICE_BUILD_PATCHED and RAM_DEVICE_TREE must name the emulator's build and source")
+    if architecture != platform.machine():
+        raise MachineError(f"the emulator's own object is for {platform.machine()}, not for {architecture}")
+    library = Path(build) / EMULATORS_LIBRARY
+    if not library.exists():
+        raise MachineError(f"no {library}: build the patched emulator first (make)")
+    return library, _producer(library), Path(tree) / "include"
+
+
+def _producer(library: Path) -> str:
+    """The version of the compiler that made a library, as its debug information has it."""
+    printed = _run(["readelf", "--debug-dump=info", "--dwarf-depth=1", str(library)])
+    versions = {words[words.index("version") + 1] for line in printed.splitlines()
+                if "DW_AT_producer" in line and "version" in (words := line.split())}
+    if len(versions) != 1:
+        raise MachineError(f"{library} doesn't say which compiler made it: {versions or 'no DW_AT_producer'}")
+    return versions.pop()
+
+
+def _link(architecture: str, library: Path, include: Path, path: Path) -> None:
+    compiler = C_COMPILERS[architecture]
+    if not shutil.which(compiler):
+        raise MachineError(f"no {compiler} here: scripts/needs says which packages the tests want")
+    # Without libc's shared objects and without relocation an address in a trace is one in the file.  The crate's
+    # derived Debug, which nobody calls, would want libcore; the linker drops it.
+    _run([compiler, "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-std=gnu11", "-fno-builtin-memmove", "-static",
+          "-no-pie", "-Wl,--gc-sections", *cases.definitions(), "-I", str(include), str(DRIVER), str(library),
+          "-o", str(path)])  # fmt: skip
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr}")
+    return done.stdout

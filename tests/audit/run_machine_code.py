@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The audit of the machine code of all programs that can be had here: prints the counts for people.
+
+    run_machine_code.py EMULATOR
+
+The exit status is 1 if something forbidden was found, or if there was nothing to audit.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from code_image import Refused
+from machine_code import audit
+from machines.error import MachineError
+from programs import programs
+from whole_crate import whole_crate
+
+
+def main(emulator: Path) -> int:
+    """Audit the emulator, and the crate as each compiler makes it."""
+    right = True
+    print("-- instructions of the crate, each held against what is allowed (docs/audit.md)", flush=True)
+    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
+        found, reasons = programs(Path(folder))
+        for wanted, reason in reasons.items():
+            print(f"-- not audited: {wanted}: {reason}")
+        try:
+            audits = [audit(emulator, "patched emulator")]
+            audits += [audit(whole_crate(program.library, program.architecture, program.path.parent),
+                             f"whole crate, {program}") for program in found]
+        except (MachineError, Refused) as failure:
+            print(f"run_machine_code.py: {failure}", file=sys.stderr)
+            return 1
+        for audited in audits:
+            print(audited)
+            right &= not audited.findings
+    return 0 if right and found else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

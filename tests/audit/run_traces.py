@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The traces of all cases, and what other copies do: prints counts and tables for people.
+
+The exit status is 1 if the crate's routines violate the contract, if the check finds nothing wrong with the others, or
+if there was nothing to trace.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import control_table
+from cases import CONTROLS
+from machines.error import MachineError
+from programs import Program, programs
+from trace_run import INSTRUMENTS, control, crate, libc, processor
+from traces import Instrument
+from violations import Findings
+
+
+def main() -> int:
+    """Trace every program with every instrument that there is for it."""
+    right = True
+    traced: dict[str, tuple[Program, Instrument]] = {}
+    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
+        found, reasons = programs(Path(folder))
+        for wanted, reason in reasons.items():
+            print(f"-- not traced: {wanted}: {reason}")
+        print("-- accesses of the compiled routines to a device, each held against the contract", flush=True)
+        for program in found:
+            for name, find in INSTRUMENTS.items():
+                try:
+                    instrument = find(program.architecture)
+                except MachineError as reason:
+                    print(f"   {program}, not under {name}: {reason}")
+                    continue
+                total = summed(crate(program, instrument, thorough=True).values())
+                print(f"   {program}, under {instrument.name}: {total.traces} traces, {total.accesses} accesses, "
+                      f"{total.violating} violations", flush=True)
+                if total.violating:
+                    print(total.report)
+                right &= total.accesses > 0 and not total.violating
+                traced.setdefault(program.architecture, (program, instrument))
+        for architecture, (program, instrument) in traced.items():
+            for name in CONTROLS:
+                lengths = control(program, instrument, name, thorough=True)
+                total = summed(lengths.values())
+                print(f"-- the same for {name} ({libc(architecture)}, {architecture}, under {instrument.name}, on "
+                      f"{processor()}): {total.violating} of {total.traces} violate\n{control_table.table(lengths)}",
+                      flush=True)
+                right &= total.violating > 0
+    return 0 if right and traced else 1
+
+
+def summed(parts: Iterable[Findings]) -> Findings:
+    """All of them together."""
+    total = Findings()
+    for part in parts:
+        total.traces += part.traces
+        total.accesses += part.accesses
+        total.violating += part.violating
+        total.by_class += part.by_class
+        total.first = total.first or part.first
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main())

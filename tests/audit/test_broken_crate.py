@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The negative control on the crate itself: one change to its source breaks one rule, and the traces show which."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from machines.error import MachineError
+from programs import CRATE, WANTED, Program, Wanted, built
+from trace_run import INSTRUMENTS, crate
+
+# What is changed (file, from, to), and the violation that must be found.
+LOAD = "unsafe { W::device_load(addr, &mut self.vanished) }"
+STORE = "unsafe { W::device_store(addr, value, &mut self.vanished) }"
+CHANGES = {
+    "C1, a misaligned access is split": (
+        "port.rs", "        Misaligned::OneAccess\n    } else {", "        Misaligned::Split\n    } else {", "cut"),
+    "C2, an access of 8 bytes needs an alignment of 4 only": (
+        "plan.rs", "addr % 8 == 0 && len >= 8", "addr % 4 == 0 && len >= 8", "unaligned"),
+    "C2, there are no accesses of 2 bytes": ("plan.rs", "addr % 2 == 0 && len >= 2", "false", "cut"),
+    "C3, each load is made twice": (
+        "port.rs", LOAD, LOAD.replace("{ ", "{ W::device_load(addr, &mut self.vanished); "), "duplicated"),
+    "C3, what is to be written is read": (
+        "port.rs", STORE, STORE.replace("{ ", "{ W::device_load(addr, &mut self.vanished); "), "direction"),
+    "C7, a load isn't in the table": ("port.rs", LOAD, "unsafe { W::load(addr) }", "instruction"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_crate_that_breaks_a_rule_is_found_out(name: str, build: Callable[[Wanted], Program], tmp_path: Path) -> None:
+    architecture = build(WANTED[0]).architecture  # skipped if the crate can't be built here as it is
+    try:
+        instrument = INSTRUMENTS["plugin"](architecture)
+    except MachineError as failure:
+        pytest.skip(str(failure))
+    file, before, after, violation = CHANGES[name]
+    changed = tmp_path / "crate"
+    shutil.copytree(CRATE, changed)
+    source = changed / "src" / file
+    text = source.read_text()
+    assert text.count(before) == 1, f"{source.name} has changed: find another way to break {name[:2]}"
+    source.write_text(text.replace(before, after))
+    found = crate(built(WANTED[0], tmp_path / "program", changed), instrument, thorough=False)
+    assert sum(findings.by_class[violation] for findings in found.values()) > 0, name

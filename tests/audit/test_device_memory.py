@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The contract on arm64's Device memory, and what is found out about a mapping, in a guest that faults as hardware does.
+
+QEMU's own emulation has done so since 10.1 or so: Debian's newest does, the base of the series doesn't.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping as Table
+from pathlib import Path
+
+import device_memory
+import programs
+import pytest
+from device_memory import DEVICE, NORMAL, ORDINARY, Mapping
+from machines import emulators
+from machines.error import MachineError
+from machines.newest_qemu import newest_qemu
+
+BUS_ADRALN = 1
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = programs.C_COMPILERS["aarch64"]
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} here: run scripts/needs")
+    try:
+        return device_memory.built_program(tmp_path_factory.mktemp("program"))
+    except MachineError as reason:
+        pytest.skip(f"the program for arm64 can't be had: {reason}")
+
+
+@pytest.fixture(scope="module")
+def mappings(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Table[str, Mapping]:
+    """What is seen in a guest on Debian's newest emulator."""
+    try:
+        emulator = newest_qemu()
+    except MachineError as reason:
+        pytest.skip(f"an emulator that faults as hardware does can't be had: {reason}")
+    print(f"emulator: QEMU {emulator.version}")
+    return device_memory.seen(emulator.command([]), program, tmp_path_factory.mktemp("newest"))
+
+
+def test_libc_copies_from_device_memory_are_bus_errors_there(mappings: Table[str, Mapping]) -> None:
+    """Else nothing below would prove anything."""
+    assert mappings[DEVICE].libc_code == BUS_ADRALN
+    assert mappings[NORMAL].libc_code == mappings[ORDINARY].libc_code == 0
+
+
+def test_a_prefetchable_bar_is_register_like_if_its_mapping_is_device_memory(mappings: Table[str, Mapping]) -> None:
+    assert not mappings[DEVICE].memory_like
+    assert mappings[DEVICE].faults == 1
+
+
+@pytest.mark.parametrize("name", [NORMAL, ORDINARY])
+def test_a_prefetchable_bar_is_memory_like_if_its_mapping_is_normal_memory(
+    mappings: Table[str, Mapping], name: str
+) -> None:
+    assert mappings[name].memory_like
+    assert mappings[name].faults == 0
+
+
+@pytest.mark.parametrize("name", [DEVICE, NORMAL, ORDINARY])
+def test_c2_transfers_of_every_length_at_every_alignment_are_right_in_each_mapping(
+    mappings: Table[str, Mapping], name: str
+) -> None:
+    assert mappings[name].transfers == 2 * 16 * 64
+    assert mappings[name].wrong == 0
+
+
+def test_on_an_emulator_that_does_not_fault_device_memory_passes_for_normal(program: Path, tmp_path: Path) -> None:
+    """So it is the fault that makes the difference, and nothing else about the mapping."""
+    mapping = device_memory.seen([str(emulators.wanted("stock"))], program, tmp_path)[DEVICE]
+    assert mapping == Mapping(memory_like=True, faults=0, libc_code=0, transfers=2 * 16 * 64, wrong=0)
