@@ -35,11 +35,11 @@ class Bar:
 
 
 class Function:
-    """Function 0 of the device in one slot of bus 0."""
+    """Function 0 of the device in one slot of a bus."""
 
-    def __init__(self, qtest: QTest, slot: int) -> None:
+    def __init__(self, qtest: QTest, slot: int, bus: int = 0) -> None:
         self.qtest = qtest
-        self._config = ECAM + (slot << 15)
+        self._config = ECAM + (bus << 20) + (slot << 15)
 
     def identity(self) -> int:
         """Device ID in the upper half, vendor ID in the lower."""
@@ -63,8 +63,17 @@ class Function:
     def config8(self, offset: int) -> int:
         return self.qtest.read8(self._config + offset)
 
+    def config16(self, offset: int) -> int:
+        return self.qtest.read16(self._config + offset)
+
     def config32(self, offset: int) -> int:
         return self.qtest.read32(self._config + offset)
+
+    def set_config16(self, offset: int, value: int) -> None:
+        self.qtest.write16(self._config + offset, value)
+
+    def set_config32(self, offset: int, value: int) -> None:
+        self.qtest.write32(self._config + offset, value)
 
     def capabilities(self, kind: int) -> Iterator[int]:
         """The offset of each capability with this ID."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What all virtio drivers share, spoken through qtest: the two transports, and split virtqueues.
 
-One chain is in flight at a time on each queue. The queues lie in ordinary RAM; what a chain's descriptors
+One chain is in flight at a time on each queue, but on a DeepQueue. The queues lie in ordinary RAM; what a chain's descriptors
 point to may lie anywhere. Names and numbers are those of the virtio 1.2 specification.
 """
 
@@ -17,7 +17,7 @@ from drivers.request import ANSWER_SECONDS, DeviceNeedsReset, Segment, wait_unti
 from machines.qtest_client import EmulatorError, QTest
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET = 1, 2, 4, 8, 0x40
-VERSION_1 = 1 << 32
+EVENT_INDEX, VERSION_1 = 1 << 29, 1 << 32
 NETWORK_DEVICE, BLOCK_DEVICE, ENTROPY_DEVICE, SCSI_DEVICE = 1, 2, 4, 8
 
 DESC_NEXT, DESC_WRITE = 1, 2
@@ -76,10 +76,10 @@ class Virtqueue:
     """A split virtqueue with at most one chain in flight."""
 
     def __init__(self, transport: Transport, index: int, page: int) -> None:
-        self._transport = transport
+        self.transport = transport
         self._qtest = transport.qtest
-        self._index = index
-        self._page = page
+        self.index = index
+        self.page = page
         self._submitted = 0
 
     def submit(self, readable: Sequence[Segment], writable: Sequence[Segment]) -> None:
@@ -93,9 +93,9 @@ class Virtqueue:
         self._submitted = (self._submitted + 1) & 0xFFFF
         # The ring's flags, its index, and the ring: all its entries name descriptor 0.
         ring = struct.pack("<HH", 0, self._submitted) + bytes(2 * QUEUE_SIZE)
-        self._qtest.write(self._page + DESCRIPTORS, table)
-        self._qtest.write(self._page + AVAILABLE, ring)
-        self._transport.notify(self._index)
+        self._qtest.write(self.page + DESCRIPTORS, table)
+        self._qtest.write(self.page + AVAILABLE, ring)
+        self.transport.notify(self.index)
 
     def wait(self, timeout: float = ANSWER_SECONDS) -> int:
         """Wait until the device has used the chain; the number of bytes that it says it has written.
@@ -104,15 +104,61 @@ class Virtqueue:
         """
 
         def used() -> bool:
-            (index,) = struct.unpack("<H", self._qtest.read(self._page + USED + 2, 2))
-            if index != self._submitted and self._transport.status & DEVICE_NEEDS_RESET:
+            (index,) = struct.unpack("<H", self._qtest.read(self.page + USED + 2, 2))
+            if index != self._submitted and self.transport.status & DEVICE_NEEDS_RESET:
                 raise DeviceNeedsReset
             return bool(index == self._submitted)
 
-        wait_until(used, f"queue {self._index} of the virtio device", timeout)
+        wait_until(used, f"queue {self.index} of the virtio device", timeout)
         slot = (self._submitted - 1) % QUEUE_SIZE
-        (written,) = struct.unpack("<I", self._qtest.read(self._page + USED + 4 + 8 * slot + 4, 4))
+        (written,) = struct.unpack("<I", self._qtest.read(self.page + USED + 4 + 8 * slot + 4, 4))
         return int(written)
+
+
+class DeepQueue:
+    """A set-up virtqueue that takes its chains by batches of BATCH, all in flight at once.
+
+    A batch is put into the ring only when the one before was answered. BATCH divides the queue's size, and a chain
+    has the same place in each batch, so the ring's entries never change: a device that looks at the ring while
+    it is written sees nothing wrong.
+    """
+
+    BATCH, LONGEST_CHAIN = 16, QUEUE_SIZE // 16
+    AVAILABLE_EVENT = USED + 4 + 8 * QUEUE_SIZE
+
+    def __init__(self, queue: Virtqueue) -> None:
+        self._queue = queue
+        self._qtest = queue.transport.qtest
+        self._submitted = 0
+        entries = [i % self.BATCH * self.LONGEST_CHAIN for i in range(QUEUE_SIZE)]
+        self._qtest.write(queue.page + AVAILABLE, struct.pack(f"<{2 + QUEUE_SIZE}H", 0, 0, *entries))
+
+    @classmethod
+    def table(cls, chains: Sequence[tuple[Sequence[Segment], Sequence[Segment]]]) -> bytes:
+        """The descriptors of a batch: each chain's readable and writable segments."""
+        assert len(chains) == cls.BATCH
+        table = bytearray(16 * QUEUE_SIZE)
+        for number, (readable, writable) in enumerate(chains):
+            parts = [(segment, 0) for segment in readable] + [(segment, DESC_WRITE) for segment in writable]
+            first = number * cls.LONGEST_CHAIN
+            for place, (segment, flags) in enumerate(parts, start=first):
+                flags |= DESC_NEXT if place + 1 < first + len(parts) else 0
+                struct.pack_into("<QIHH", table, 16 * place, segment.address, segment.size, flags, place + 1)
+        return bytes(table)
+
+    def submit(self, table: bytes) -> None:
+        """Give the device a batch of chains, described by table()."""
+        self._submitted = (self._submitted + self.BATCH) & 0xFFFF
+        self._qtest.write(self._queue.page + DESCRIPTORS, table)
+        self._qtest.write16(self._queue.page + AVAILABLE + 2, self._submitted)
+        self._queue.transport.notify(self._queue.index)
+
+    def is_taken(self) -> bool:
+        """Whether the device has taken every chain out of the ring; it tells so by EVENT_INDEX, if it was accepted."""
+        return self._qtest.read16(self._queue.page + self.AVAILABLE_EVENT) == self._submitted
+
+    def is_answered(self) -> bool:
+        return self._qtest.read16(self._queue.page + USED + 2) == self._submitted
 
 
 class VirtioMmio(Transport):

@@ -16,19 +16,9 @@ from pathlib import Path
 from typing import IO
 
 import machine
+from machines.assigned import give_to_vfio
 
 PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"
-
-
-def give_to_vfio(address: str) -> None:
-    """Bind the function at this PCI address to vfio-pci."""
-    folder = Path("/sys/bus/pci/devices") / address
-    if not folder.exists():
-        raise SystemExit(f"the outer VM has no PCI function {address}")
-    (folder / "driver_override").write_text("vfio-pci")
-    Path("/sys/bus/pci/drivers_probe").write_text(address)
-    if not (folder / "driver").exists():
-        raise SystemExit(f"vfio-pci doesn't take {address}: see the console")
 
 
 def report(results: IO[str], kind: str, value: object) -> None:

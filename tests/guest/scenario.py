@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from string import ascii_lowercase
 
-import debian_arm64
+import bar_module
 import saved_state
 from contents import Contents, Size
 from in_outer_vm import PLAN_FILE, RESULTS_FILE
 from machine import Guest, Run, run
-from machines import initramfs, outer_vm
+from machines import debian_arm64, initramfs, outer_vm
 
 BAR_MIB = 512
 WORKLOAD = Path(__file__).with_name("workload.sh")
@@ -60,7 +60,7 @@ class Scenario:
         self._kernel = debian_arm64.debian_arm64()
         checksums, self._initramfs = folder / "checksums", folder / "guest.cpio"
         self.contents.write_checksums(checksums)
-        files = {"ram_bar.ko": debian_arm64.built_module(self._kernel, folder / "module"), "checksums": checksums}
+        files = {"ram_bar.ko": bar_module.built_module(self._kernel, folder / "module"), "checksums": checksums}
         init, busybox = WORKLOAD.read_text(), self._kernel.busybox
         initramfs.write(self._initramfs, init, busybox, self._kernel.modules, files)
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import PATCHED, PATCHED_O_DIRECT, STOCK, emulator
+from conftest import PATCHED, PATCHED_O_DIRECT, STOCK
 from machine import KNOWN_MESSAGE, STUCK
+from machines import emulators
 from scenario import BAR_MIB, NESTED, Outcome
 
 TEST_DEVICE = "test device"
@@ -25,7 +26,7 @@ def working(request: pytest.FixtureRequest) -> Outcome:
 @pytest.fixture
 def stock(nested: dict[str, Outcome]) -> Outcome:
     """The guest with the untouched emulator, on the kernel's vfio-pci."""
-    emulator("RAM_DEVICE_STOCK")
+    emulators.wanted("stock")
     return nested[STOCK]
 
 

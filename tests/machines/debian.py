@@ -46,30 +46,42 @@ class Apt:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
             _run(["apt-get", *self.options, "download", package], Path(download))
             (archive,) = Path(download).glob("*.deb")
-            if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):  # `make` sums up what was downloaded
-                with open(log, "a", encoding="utf-8") as downloads:
-                    downloads.write(f"{archive.stat().st_size}\t{archive.name}\n")
+            _note_download(archive)
             _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
+
+    def unpack_with_dependencies(self, package: str, folder: Path) -> None:
+        """Download a package and all that it depends on, and add what they hold to the folder."""
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
+            (Path(download) / "partial").mkdir()
+            _run(["apt-get", *self.options, "-o", f"Dir::Cache::Archives={download}", "-o", "Debug::NoLocking=1",
+                  "install", "--download-only", "--no-install-recommends", "--yes", package], Path(download))
+            for archive in sorted(Path(download).glob("*.deb")):
+                _note_download(archive)
+                _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
 
 
 MACHINES_OWN = Apt()
 
 
 @contextmanager
-def apt_of(architecture: str) -> Iterator[Apt]:
+def apt_of(architecture: str, sources: str = "") -> Iterator[Apt]:
     """apt for packages of that architecture, whatever the machine's is.
 
-    It asks the machine's own sources, and changes nothing of the machine's apt: lists and state are its own.
+    It asks the machine's own sources, or those that `sources` lists in deb822 style, and changes nothing of the
+    machine's apt: lists and state are its own. No package counts as installed.
     """
     with tempfile.TemporaryDirectory(prefix="apt-") as scratch:
         state = Path(scratch)
-        for name in ("lists/partial", "cache/archives/partial"):
+        for name in ("lists/partial", "cache/archives/partial", "parts"):
             (state / name).mkdir(parents=True)
         (state / "status").touch()
         private = {
             "APT::Architecture": architecture, "APT::Architectures::": architecture, "Acquire::Languages": "none",
             "Dir::State::status": state / "status", "Dir::State::Lists": state / "lists", "Dir::Cache": state / "cache",
         }  # fmt: skip
+        if sources:
+            (state / "parts" / "wanted.sources").write_text(sources)
+            private |= {"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": state / "parts"}
         if os.geteuid() == 0:  # else apt's own user, who may not write here, would be the one to download
             private["APT::Sandbox::User"] = "root"
         apt = Apt(tuple(word for name, value in private.items() for word in ("-o", f"{name}={value}")))
@@ -102,6 +114,12 @@ def filled(folder: Path, fill: Callable[[Path], None]) -> Path:
             if not folder.exists():  # else another run was quicker, and its copy serves
                 raise
     return folder
+
+
+def _note_download(archive: Path) -> None:
+    if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):  # `make` sums up what was downloaded
+        with open(log, "a", encoding="utf-8") as downloads:
+            downloads.write(f"{archive.stat().st_size}\t{archive.name}\n")
 
 
 def _run(command: list[str], folder: Path) -> str:

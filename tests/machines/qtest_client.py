@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 REPLY_SECONDS = 60.0
+ENDING_SECONDS = 2.0
 
 
 class EmulatorError(Exception):
@@ -26,11 +27,22 @@ class QTest:
 
     def command(self, line: str) -> str:
         """Send one command; give what follows its OK."""
+        return self.commands([line])[0]
+
+    def commands(self, lines: Sequence[str]) -> list[str]:
+        """Send some commands at once, and give what follows each one's OK.
+
+        Lines and replies must fit into the socket's buffers: the emulator reads no more while it can't reply.
+        """
         try:
-            self._stream.write(line.encode() + b"\n")
+            self._stream.write("".join(f"{line}\n" for line in lines).encode())
             self._stream.flush()
         except BrokenPipeError:
-            raise EmulatorError(f"the emulator had ended before it was asked: {line[:80]}") from None
+            raise EmulatorError(f"the emulator had ended before it was asked: {lines[0][:80]}") from None
+        return [self._reply(line) for line in lines]
+
+    def _reply(self, line: str) -> str:
+        """What follows the OK that this command is answered with."""
         while True:
             try:
                 reply = self._stream.readline().decode()
@@ -110,10 +122,22 @@ class Emulator:
         """What this emulator has written to its standard error so far."""
         return self._messages.read_bytes()[self._begun_at :].decode(errors="replace")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended_by_signal(self) -> int | None:
+        """The number of the signal that ended it, if one did; it is given a moment to end."""
+        try:
+            status = self._process.wait(timeout=ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        return -status if status < 0 else None
+
     def state(self) -> str:
         """Whether it runs, or how it ended; it is given a moment to end."""
         try:
-            return f"the emulator's exit status is {self._process.wait(timeout=2)}"
+            return f"the emulator's exit status is {self._process.wait(timeout=ENDING_SECONDS)}"
         except subprocess.TimeoutExpired:
             return "the emulator is still running"
 

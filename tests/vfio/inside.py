@@ -19,6 +19,7 @@ from pathlib import Path
 
 from drivers import pci
 from drivers.virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
+from machines import assigned
 from machines.qtest_client import Emulator, EmulatorError
 from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, Outcome, Transfer, Variant, planned
 
@@ -28,19 +29,6 @@ IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, 2
 # A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel
 # refuses for a BAR (EFAULT); here the data goes through the page cache.
 OUTER_DISK = Path("/dev/vda")
-
-
-def bind_to_vfio(vendor: int, device: int) -> str:
-    """Give the device with these IDs to vfio-pci; its PCI address."""
-    for folder in Path("/sys/bus/pci/devices").iterdir():
-        ids = [int((folder / name).read_text(), 16) for name in ("vendor", "device")]
-        if ids == [vendor, device]:
-            (folder / "driver_override").write_text("vfio-pci")
-            Path("/sys/bus/pci/drivers_probe").write_text(folder.name)
-            if not (folder / "driver").exists():
-                raise SystemExit(f"vfio-pci doesn't take {folder.name}: see the console")
-            return folder.name
-    raise SystemExit(f"the outer VM has no PCI device {vendor:04x}:{device:04x}")
 
 
 @dataclass(frozen=True)
@@ -123,7 +111,8 @@ def run_variant(variant: Variant, work: Path, host_address: str) -> Iterator[dic
 
 def main() -> None:
     work = Path(sys.argv[1])
-    host_address = bind_to_vfio(*IVSHMEM)
+    host_address = assigned.find(*IVSHMEM)
+    assigned.give_to_vfio(host_address)
     with (work / RESULTS_FILE).open("a", buffering=1) as results:
         for variant in planned(work):
             for result in run_variant(variant, work, host_address):

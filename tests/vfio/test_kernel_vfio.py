@@ -7,14 +7,11 @@ RAM_DEVICE_PATCHED, and RAM_DEVICE_STOCK for the tests that show the bug.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import demonstrate
 import pytest
 from demonstrate import OVERRIDE_OFF, PATCHED, STOCK, Report
 from inside import IVSHMEM_MEMORY_BAR, IVSHMEM_REGISTER_BAR
-from machines import outer_vm
+from machines import emulators
 from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK
 
 BOUNCE_BUFFER = 4 * KIB
@@ -23,23 +20,12 @@ TOO_LARGE = [size for size in SIZES if size > BOUNCE_BUFFER]
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 
 
-def emulator(variable: str) -> Path | None:
-    """The emulator that the environment variable names."""
-    value = os.environ.get(variable)
-    if value and not os.access(value, os.X_OK):
-        pytest.fail(f"{variable} is {value}, which is no program")
-    return Path(value) if value else None
-
-
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What one run of the outer VM has shown."""
-    patched = emulator("RAM_DEVICE_PATCHED")
-    if patched is None:
-        pytest.skip("RAM_DEVICE_PATCHED names no emulator to test")
-    if missing := outer_vm.missing_packages():
-        pytest.skip(f"the outer VM needs these Debian packages: {' '.join(missing)}")
-    return demonstrate.run(patched, emulator("RAM_DEVICE_STOCK"), tmp_path_factory.mktemp("vfio"), print)
+    patched = emulators.wanted("patched")
+    emulators.want_outer_vm()
+    return demonstrate.run(patched, emulators.given("stock"), tmp_path_factory.mktemp("vfio"), print)
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the guest is made of: Debian's arm64 kernel and busybox, and a module of ours that is built for that kernel."""
+"""What an arm64 guest is made of: Debian's kernel and busybox, and what modules for that kernel are built with."""
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +12,6 @@ from machines.error import MachineError
 
 ARCHITECTURE = "arm64"
 COMPILER_PREFIX = "aarch64-linux-gnu-"
-MODULE_SOURCE = Path(__file__).with_name("module")
 MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
 
 
@@ -76,23 +71,3 @@ def _download(folder: Path) -> None:
             arm64.unpack(package, folder)
         # The programs that take part in a build run here.
         debian.MACHINES_OWN.unpack(arm64.dependency(headers, r"linux-kbuild-\S+"), folder)
-
-
-def missing_programs(kernel: Debian) -> list[str]:
-    """What isn't here and is needed to build the module."""
-    return [program for program in ("make", kernel.compiler) if shutil.which(program) is None]
-
-
-def built_module(kernel: Debian, folder: Path) -> Path:
-    """The module, built in that new folder."""
-    shutil.copytree(MODULE_SOURCE, folder)
-    command = [
-        "make", "-C", str(kernel.headers), "-f", str(kernel.common_headers / "Makefile"), f"M={folder}",
-        f"ARCH={ARCHITECTURE}", f"CROSS_COMPILE={COMPILER_PREFIX}", f"CC={kernel.compiler}", "W=1", "modules",
-    ]  # fmt: skip
-    # A make that runs this test hands its options on, which aren't meant for this one.
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
-    return folder / "ram_bar.ko"

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the device behind a BAR sees of the patched emulator's accesses: what the contract says.
+
+One outer VM is run for all of these tests. The emulators are named by environment variables:
+RAM_DEVICE_PATCHED, and RAM_DEVICE_STOCK for the tests that show that another emulator is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import observe
+import pytest
+from accesses import BULK, MEANS, REQUEST, RING_AREA, SINGLE, Action, actions, requests, ring_requests
+from contract import contract, stock_dispatch
+from drivers.virtio import AVAILABLE, DESCRIPTORS, USED
+from machines import emulators
+from outer_trace import Access, Seen
+from planned import MEMORY_LIKE, REGISTER_LIKE, STOCK, TRACE_FILE, instructions
+from report import Model, Report
+
+PATCHED = (REGISTER_LIKE, MEMORY_LIKE)
+GUESTS = (SINGLE, BULK)
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What one run of the outer VM has shown."""
+    patched = emulators.wanted("patched")
+    emulators.want_outer_vm()
+    work = tmp_path_factory.mktemp("device-side")
+    made = observe.run(patched, emulators.given("stock"), work, print)
+    (work / TRACE_FILE).unlink()  # 100 MB, and pytest keeps the folder
+    return made
+
+
+@pytest.fixture
+def with_stock(report: Report) -> Report:
+    """The same, if there was a stock emulator to compare with."""
+    if STOCK not in report.observed:
+        pytest.skip("RAM_DEVICE_STOCK names no emulator to compare with")
+    return report
+
+
+def chosen(means: str, store: bool) -> list[Action]:
+    """The actions of this kind; there must be some."""
+    found = [action for action in actions() if (action.means, action.store) == (means, store)]
+    assert len(found) >= 32
+    return found
+
+
+def complaints(report: Report, name: str, among: list[Action], model: Model) -> list[str]:
+    """Where the emulator's accesses aren't those of the model; the first few."""
+    return [text for action in among if (text := report.complaint(name, action, model))][:5]
+
+
+@pytest.mark.parametrize(("name", "verdict"), [(REGISTER_LIKE, "register-like"), (MEMORY_LIKE, "memory-like")])
+def test_the_devices_bar_is_mapped_and_of_the_kind_under_test(report: Report, name: str, verdict: str) -> None:
+    bars = [line for line in report.observed[name].bar_lines if "BAR 2" in line]
+    assert len(bars) == 1
+    assert f"ramd, {verdict}): " in bars[0]
+
+
+def test_an_aligned_instruction_is_one_access_of_its_width_to_the_device(report: Report) -> None:
+    aligned = [access for access in instructions() if access.offset % access.width == 0]
+    assert len(aligned) == 2 * (8 + 4 + 2 + 1)
+    assert {access: report.instructions[access] for access in aligned} == {access: [access] for access in aligned}
+
+
+def test_a_misaligned_instruction_is_split_by_the_outer_cpu_into_accesses_of_the_same_kind(report: Report) -> None:
+    misaligned = [access for access in instructions() if access.offset % access.width]
+    assert len(misaligned) == 2 * (4 + 6 + 7)
+    for access in misaligned:
+        seen = report.instructions[access]
+        assert len(seen) > 1
+        assert {one.store for one in seen} == {access.store}
+        touched = {byte for one in seen for byte in range(one.offset, one.offset + one.width)}
+        assert touched >= set(range(access.offset, access.offset + access.width))
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["reads", "writes"])
+@pytest.mark.parametrize("means", GUESTS)
+@pytest.mark.parametrize("name", PATCHED)
+def test_the_device_sees_of_a_guests_access_what_the_contract_says(
+    report: Report, name: str, means: str, store: bool
+) -> None:
+    assert complaints(report, name, chosen(means, store), contract) == []
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["fills", "flushes"])
+def test_a_bounce_buffer_of_a_register_like_bar_is_copied_as_the_contract_says(report: Report, store: bool) -> None:
+    assert complaints(report, REGISTER_LIKE, chosen(REQUEST, store), contract) == []
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["fills", "flushes"])
+def test_a_bounce_buffer_is_copied_in_one_ascending_pass_and_each_byte_once(report: Report, store: bool) -> None:
+    checked = 0
+    for request in chosen(REQUEST, store):
+        if any(piece.length in (2, 4, 8) and piece.offset % piece.length for piece in request.pieces):
+            continue  # the outer CPU splits that access
+        checked += 1
+        seen = report.observed[REGISTER_LIKE].accesses(request)
+        touched = [byte for one in seen for byte in range(one.offset, one.offset + one.width)]
+        assert touched == [piece.offset + i for piece in request.pieces for i in range(piece.length)]
+        assert {one.store for one in seen} == {store}
+    assert checked >= 24
+
+
+@pytest.mark.parametrize("name", PATCHED)
+def test_reads_give_what_the_bar_holds_and_the_disk_gets_it(report: Report, name: str) -> None:
+    assert report.observed[name].wrong_reads == []
+    to_disk = [request for request in requests() if not request.store]
+    assert to_disk
+    assert [r.number for r in to_disk if report.on_disk(name, r, report.disk_after) != r.data()] == []
+
+
+def test_requests_into_a_memory_like_bar_store_each_byte_and_the_disks_data(report: Report) -> None:
+    """The outer kernel's copy routine stores them: its widths, and what it reads before, are not ours to say."""
+    for request in chosen(REQUEST, store=True):
+        stored = {}
+        for access, data in report.observed[MEMORY_LIKE].seen[request.number]:
+            if access.store:
+                stored.update({access.offset + i: byte for i, byte in enumerate(data)})
+        addresses = [piece.offset + i for piece in request.pieces for i in range(piece.length)]
+        assert stored == dict(zip(addresses, report.data(MEMORY_LIKE, request), strict=True))
+
+
+@pytest.mark.parametrize("name", PATCHED)
+def test_of_a_queue_in_the_bar_each_field_is_accessed_as_one_transfer(report: Report, name: str) -> None:
+    assert len(ring_requests()) > 1
+    for turn, number in enumerate(ring_requests()):
+        seen = [one.access for one in report.observed[name].seen[number]]
+
+        def transfers(store: bool, *fields: tuple[int, int]) -> list[Access]:
+            """What the device sees of them; fields are offsets in the queue, and lengths."""
+            made = [access for at, length in fields for access in contract(RING_AREA + at, length, store)]
+            return [access for one in made for access in report.through_the_outer_cpu(one)]
+
+        flags, element, index = (USED, 2), (USED + 4 + 8 * turn, 8), (USED + 2, 2)
+        assert [one for one in seen if one.store] == transfers(True, flags, flags, element, index)
+        loads = [one for one in seen if not one.store]
+        descriptors = transfers(False, *((DESCRIPTORS + 16 * i, 16) for i in range(3)))
+        assert [one for one in loads if one.offset < RING_AREA + AVAILABLE] == descriptors
+        others = transfers(False, (AVAILABLE, 2), (AVAILABLE + 2, 2), (AVAILABLE + 4 + 2 * turn, 2), flags)
+        assert set(loads) - set(descriptors) == set(others)
+
+
+@pytest.mark.parametrize("name", PATCHED)
+def test_an_emulator_that_starts_leaves_the_bar_alone(report: Report, name: str) -> None:
+    assert report.observed[name].while_starting() == []
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["reads", "writes"])
+@pytest.mark.parametrize("means", MEANS)
+def test_stock_is_found_out_wherever_it_makes_other_accesses(with_stock: Report, means: str, store: bool) -> None:
+    """Stock makes misaligned accesses of 8 bytes where a transfer begins at an odd address."""
+    asked = chosen(means, store)
+    others = {
+        action.number
+        for action in asked
+        if with_stock.expected(action, stock_dispatch) != with_stock.expected(action, contract)
+    }
+    assert (means == SINGLE) == (not others)
+    assert {a.number for a in asked if with_stock.complaint(STOCK, a, contract)} == others
+    assert complaints(with_stock, STOCK, asked, stock_dispatch) == []
+
+
+def test_stock_reads_bytes_twice_and_beyond_what_was_asked(with_stock: Report) -> None:
+    """Through this CPU, which makes two aligned loads of a misaligned one."""
+    asked = [a for a in chosen(BULK, store=False) if a.length == 12 and a.pieces[0].offset % 8 == 1]
+    (action,) = asked
+    begin = action.pieces[0].offset - 1
+    made = [(one.offset - begin, one.width) for one in with_stock.observed[STOCK].accesses(action)]
+    assert made == [(0, 8), (8, 8), (8, 4), (12, 4)]
+    made = [(one.offset - begin, one.width) for one in with_stock.observed[REGISTER_LIKE].accesses(action)]
+    assert made == [(1, 1), (2, 2), (4, 4), (8, 4), (12, 1)]
+
+
+def descending(offset: int, length: int, store: bool) -> list[Access]:
+    return contract(offset, length, store)[::-1]
+
+
+def last_access_twice(offset: int, length: int, store: bool) -> list[Access]:
+    made = contract(offset, length, store)
+    return made + made[-1:]
+
+
+def first_byte_skipped(offset: int, length: int, store: bool) -> list[Access]:
+    return contract(offset + 1, length - 1, store) if length else []
+
+
+def single_accesses_split(offset: int, length: int, store: bool) -> list[Access]:
+    """By C2, as on aarch64: the access of 2, 4 or 8 bytes as two halves."""
+    if length not in (2, 4, 8):
+        return contract(offset, length, store)
+    half = length // 2
+    return [*contract(offset, half, store), *contract(offset + half, half, store)]
+
+
+@pytest.mark.parametrize("wrong", [descending, last_access_twice, first_byte_skipped, single_accesses_split])
+def test_a_wrong_expectation_is_reported(report: Report, wrong: Callable[[int, int, bool], list[Access]]) -> None:
+    for store in (False, True):
+        asked = chosen(BULK, store)
+        differing = [action for action in asked if report.expected(action, wrong) != report.expected(action, contract)]
+        assert differing
+        for action in asked:
+            assert bool(report.complaint(REGISTER_LIKE, action, wrong)) == (action in differing)
+
+
+def test_a_wrong_byte_or_a_load_among_the_stores_is_reported(report: Report) -> None:
+    action = chosen(BULK, store=True)[-1]
+    observed = report.observed[REGISTER_LIKE]
+    *others, (access, data) = observed.seen[action.number]
+    for last in (Seen(access, bytes([data[0] ^ 1]) + data[1:]), Seen(access._replace(store=False), data)):
+        seen = {**observed.seen, action.number: [*others, last]}
+        changed = replace(report, observed={**report.observed, REGISTER_LIKE: replace(observed, seen=seen)})
+        assert report.complaint(REGISTER_LIKE, action, contract) == ""
+        assert changed.complaint(REGISTER_LIKE, action, contract)

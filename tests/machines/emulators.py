@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The emulators under test, named by RAM_DEVICE_PATCHED, _STOCK, _NORUST and _DIRECT in the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from machines import outer_vm
+
+
+def given(variant: str) -> Path | None:
+    """The emulator of that variant, if the environment names one."""
+    variable = f"RAM_DEVICE_{variant.upper()}"
+    value = os.environ.get(variable)
+    if value and not os.access(value, os.X_OK):
+        pytest.fail(f"{variable} is {value}, which is no program")
+    return Path(value) if value else None
+
+
+def wanted(variant: str) -> Path:
+    """The emulator of that variant; without one the test is skipped."""
+    emulator = given(variant)
+    if emulator is None:
+        pytest.skip(f"RAM_DEVICE_{variant.upper()} names no emulator to test")
+    return emulator
+
+
+def want_outer_vm() -> None:
+    """Without the programs that the outer VM is made of the test is skipped."""
+    if missing := outer_vm.missing_packages():
+        pytest.skip(f"the outer VM needs these Debian packages: {' '.join(missing)}")
