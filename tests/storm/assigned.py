@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The assigned device: as the outer VM's script sees it, and in an inner machine, behind a root port there."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers import pci
+from drivers.pages import Pages
+from machines.qtest_client import Emulator, QTest
+
+PORT_SLOT, BEHIND_PORT = 2, 1
+LOW_WINDOW, HIGH_WINDOW = pci.LOW_MMIO, pci.HIGH_MMIO
+WINDOW_SIZE, MEMORY_SIZE = 0x1000_0000, 8 << 20
+# Where virtio devices' registers are put.
+REGISTERS = LOW_WINDOW + WINDOW_SIZE
+BUSES, MEMORY_WINDOW, PREFETCHABLE_WINDOW = 0x18, 0x20, 0x24
+WINDOW_UPPER_BASE, WINDOW_UPPER_LIMIT, BRIDGE_CONTROL = 0x28, 0x2C, 0x3E
+# The kernel's: the config region, the name of an open device, and a system call.
+CONFIG_REGION, DEVICE_FILE, PIDFD_GETFD = 7, "anon_inode:[vfio-device]", 438
+SYSFS = Path("/sys/bus/pci/devices")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of outer device, whose memory is behind a prefetchable BAR of 64 bits."""
+
+    vendor: int
+    device: int
+    memory_bar: int
+
+
+IVSHMEM = Kind(0x1AF4, 0x1110, 2)
+# An NVMe controller's persistent memory region; it has a function-level reset and power states, which ivshmem hasn't.
+NVME = Kind(0x1B36, 0x0010, 4)
+NVME_REGISTER_BAR, NVME_PMR_CONTROL, NVME_PMR_ENABLE = 0, 0xE04, 1
+
+
+class HostDevice:
+    """The device, given to vfio-pci."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.address = self._found()
+        folder = SYSFS / self.address
+        (folder / "driver_override").write_text("vfio-pci")
+        Path("/sys/bus/pci/drivers_probe").write_text(self.address)
+        if not (folder / "driver").exists():
+            raise SystemExit(f"vfio-pci doesn't take {self.address}: see the console")
+
+    def _found(self) -> str:
+        for folder in SYSFS.iterdir():
+            ids = [int((folder / name).read_text(), 16) for name in ("vendor", "device")]
+            if ids == [self.kind.vendor, self.kind.device]:
+                return folder.name
+        raise SystemExit(f"the outer VM has no PCI device {self.kind.vendor:04x}:{self.kind.device:04x}")
+
+
+@dataclass
+class Machine:
+    """A running inner machine.
+
+    `vfio_file` is the emulator's file descriptor for the device in the kernel, and `memory` a mapping of the BAR's
+    memory by it: what the script does with them goes past the emulator.
+    """
+
+    emulator: Emulator
+    host: HostDevice
+    vfio_file: int
+    memory: mmap.mmap
+    port: pci.Function
+    device: pci.Function
+    pages: Pages
+    window: pci.Window
+
+    @property
+    def qtest(self) -> QTest:
+        return self.emulator.qtest
+
+    def function(self, slot: int) -> pci.Function:
+        return pci.Function(self.qtest, slot)
+
+    def place_device(self) -> pci.Bar:
+        """Let the device's BARs be where they always are; after a reset it is to be done again."""
+        if self.host.kind is NVME:
+            registers = self.device.place_any_bar(NVME_REGISTER_BAR, LOW_WINDOW)
+            self.qtest.write32(registers.address + NVME_PMR_CONTROL, NVME_PMR_ENABLE)
+        return self.device.place_bar(self.host.kind.memory_bar, HIGH_WINDOW)
+
+
+@contextmanager
+def machine(
+    emulator: str, host: HostDevice, options: Sequence[str], messages: Path, pass_fds: Sequence[int] = ()
+) -> Iterator[Machine]:
+    """Start the emulator with the device and these further arguments."""
+    command = [
+        emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
+        "-device", f"pcie-root-port,id=behind,chassis=1,slot=1,addr={PORT_SLOT:x}.0",
+        "-device", f"vfio-pci,host={host.address},bus=behind", *options,
+    ]  # fmt: skip
+    with Emulator(command, messages, pass_fds) as running:
+        vfio_file = _taken_out(running)
+        try:
+            memory = mmap.mmap(vfio_file, MEMORY_SIZE, offset=region(host.kind.memory_bar))
+            port = pci.Function(running.qtest, PORT_SLOT)
+            device = pci.Function(running.qtest, 0, BEHIND_PORT)
+            _open_windows(port)
+            made = Machine(running, host, vfio_file, memory, port, device, Pages(running.qtest), pci.Window(REGISTERS))
+            made.place_device()
+            with memory:
+                yield made
+        finally:
+            os.close(vfio_file)
+
+
+def region(index: int) -> int:
+    """Where a region of the device begins in its file."""
+    return index << 40
+
+
+def _taken_out(emulator: Emulator) -> int:
+    """A file descriptor of our own for the VFIO device that the emulator has open."""
+    emulator.qtest.read8(pci.ECAM)  # It answers once its devices are there.
+    for number in os.listdir(f"/proc/{emulator.pid}/fd"):
+        if os.readlink(f"/proc/{emulator.pid}/fd/{number}") == DEVICE_FILE:
+            process = os.pidfd_open(emulator.pid)
+            mine = int(ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, int(number), 0))
+            os.close(process)
+            if mine < 0:
+                raise OSError(ctypes.get_errno(), "pidfd_getfd")
+            return mine
+    raise SystemExit(f"process {emulator.pid} has no VFIO device open")
+
+
+def _open_windows(port: pci.Function) -> None:
+    """Let the root port hand on what is for the bus behind it."""
+    port.set_config32(BUSES, BEHIND_PORT << 16 | BEHIND_PORT << 8)
+    for register, base in ((MEMORY_WINDOW, LOW_WINDOW), (PREFETCHABLE_WINDOW, HIGH_WINDOW)):
+        limit = base + WINDOW_SIZE - 1
+        port.set_config32(register, (limit >> 16 & 0xFFF0) << 16 | (base >> 16 & 0xFFF0))
+    port.set_config32(WINDOW_UPPER_BASE, HIGH_WINDOW >> 32)
+    port.set_config32(WINDOW_UPPER_LIMIT, HIGH_WINDOW >> 32)
+    port.set_config16(pci.COMMAND, pci.COMMAND_MEMORY | pci.COMMAND_MASTER)

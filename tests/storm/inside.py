@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs inside the outer VM: carries out the storms, each on an emulator of its own.
+
+    inside.py WORK
+
+Writes a Result as a line of JSON for each storm to WORK/results.jsonl, which the host follows.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import scenarios
+from assigned import IVSHMEM, NVME, HostDevice, Machine, machine
+from blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
+from bulk_traffic import BulkTraffic
+from drivers.request import DeviceNeedsReset, wait_until
+from machines.qtest_client import EmulatorError
+from net_traffic import Network, NetTraffic
+from revocations import BusReset, FunctionLevelReset, GuestsWay, MemoryEnable, Outside, PowerDown
+from scenarios import BULK, HEADERS, NET, OUTSIDE, ZEROES, Result, Storm
+from traffic import Traffic
+
+SLOT = 8
+RAW_DISK, QCOW2_DISK = Path("/dev/vda"), Path("/dev/vdb")
+# A disk that answers at the speed of one: requests are under way when the BAR goes.
+REQUESTS_PER_SECOND = 200
+ANSWER_SECONDS = 60.0
+LONGEST_PAUSE = 0.002
+QUIET_BATCHES = 2
+GUESTS_WAYS: dict[str, Callable[[Machine], GuestsWay]] = {
+    scenarios.MEMORY_ENABLE: MemoryEnable,
+    scenarios.BUS_RESET: BusReset,
+    scenarios.FUNCTION_RESET: FunctionLevelReset,
+    scenarios.POWER_DOWN: PowerDown,
+}
+
+
+def blk_options(storm: Storm) -> list[str]:
+    file, format = (QCOW2_DISK, "qcow2") if storm.traffic == ZEROES else (RAW_DISK, "raw")
+    drive = f"if=none,id=disk,file={file},format={format},throttling.iops-total={REQUESTS_PER_SECOND},{storm.drive}"
+    thread = ",iothread=thread" if storm.iothread else ""
+    device = f"virtio-blk-pci,drive=disk,num-queues={QUEUES},addr={SLOT:x}.0{thread}"
+    return ["-object", "iothread,id=thread", "-drive", drive, "-device", device]
+
+
+def options(storm: Storm, network: Network) -> list[str]:
+    """The emulator's arguments for the storm's traffic."""
+    if storm.traffic == BULK:
+        return []
+    return network.options(SLOT) if storm.traffic == NET else blk_options(storm)
+
+
+def traffic_of(storm: Storm, running: Machine, network: Network) -> Traffic:
+    if storm.traffic == BULK:
+        return BulkTraffic(running)
+    if storm.traffic == NET:
+        return NetTraffic(running, SLOT, network)
+    if storm.traffic == ZEROES:
+        return ZeroesTraffic(running, SLOT, RAW_DISK)
+    return BlkTraffic(running, SLOT, RAW_DISK, headers_in_bar=storm.traffic == HEADERS)
+
+
+class Carried:
+    """A storm that is carried out."""
+
+    def __init__(self, storm: Storm, running: Machine, traffic: Traffic) -> None:
+        self.revocations = 0
+        self._storm = storm
+        self._machine = running
+        self._traffic = traffic
+        self._random = random.Random(storm.sentence())
+
+    def from_outside(self) -> None:
+        with Outside(self._machine, self._storm.sentence()) as outside:
+            while outside.revocations < self._storm.revocations:
+                with outside.quiet():
+                    self._traffic.submit()
+                self._wait()
+                with outside.quiet():
+                    self._traffic.collect()
+                self.revocations = outside.revocations
+
+    def by_the_guest(self) -> None:
+        way = GUESTS_WAYS[self._storm.way](self._machine)
+        while self.revocations < self._storm.revocations:
+            self._traffic.submit()
+            wait_until(self._traffic.is_taken, "the device", ANSWER_SECONDS)
+            answered = False
+            while not answered:
+                way.revoke()
+                self.revocations += 1
+                time.sleep(self._random.random() * LONGEST_PAUSE)
+                way.restore()
+                answered = self._answered()
+            self._traffic.collect()
+
+    def quiet_batches(self) -> bool:
+        """Whether all is well when the BAR stays."""
+        before = self._traffic.counts.trouble()
+        for _ in range(QUIET_BATCHES):
+            self._traffic.submit()
+            self._wait()
+            self._traffic.collect()
+        return before == self._traffic.counts.trouble()
+
+    def _wait(self) -> None:
+        wait_until(self._answered, "the device", ANSWER_SECONDS)
+
+    def _answered(self) -> bool:
+        try:
+            return self._traffic.is_answered()
+        except DeviceNeedsReset:
+            self._traffic.counts.given_up += 1
+            self._traffic.start_anew()
+            return True
+
+
+def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
+    """Carry the storm out, come what may."""
+    begun, signal, message, works = time.monotonic(), None, "", False
+    network = Network()
+    arguments = options(storm, network)
+    with machine(storm.emulator, host, arguments, messages, [network.its.fileno()]) as running:
+        traffic = traffic_of(storm, running, network)
+        carried = Carried(storm, running, traffic)
+        try:
+            if storm.way == OUTSIDE:
+                carried.from_outside()
+            else:
+                carried.by_the_guest()
+            works = carried.quiet_batches()
+        except EmulatorError as error:
+            signal, message = running.emulator.ended_by_signal(), str(error)
+        network.close()
+        counts = traffic.counts
+        return Result(
+            storm, carried.revocations, counts.ok, counts.error, counts.given_up, counts.lost, tuple(counts.wrong),
+            signal, works,
+            time.monotonic() - begun, "\n".join(filter(None, [message, running.emulator.messages().strip()])),
+        )  # fmt: skip
+
+
+def main() -> None:
+    work = Path(sys.argv[1])
+    devices: dict[bool, HostDevice] = {}
+    with (work / scenarios.RESULTS_FILE).open("a", buffering=1) as results:
+        for storm in scenarios.read(work):
+            has_power = storm.way in (scenarios.FUNCTION_RESET, scenarios.POWER_DOWN)
+            if has_power not in devices:
+                devices[has_power] = HostDevice(NVME if has_power else IVSHMEM)
+            made = carry_out(storm, devices[has_power], work / f"{storm.variant}.messages")
+            results.write(json.dumps(asdict(made)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""virtio-net packets, both ways, that lie in the assigned BAR."""
+
+from __future__ import annotations
+
+import random
+import socket
+from contextlib import suppress
+
+from assigned import HIGH_WINDOW, Machine
+from drivers.request import DeviceNeedsReset, Segment
+from drivers.virtio import DEVICE_NEEDS_RESET, EVENT_INDEX, DeepQueue, VirtioPci
+from drivers.virtio_net import HEADER_SIZE, RECEIVE, TRANSMIT
+from traffic import Counts
+
+PACKET, SLOT_SIZE = 1514, 2048
+SENT_FROM, RECEIVED_AT = HIGH_WINDOW, HIGH_WINDOW + DeepQueue.BATCH * SLOT_SIZE
+RECEIVED_OFFSET = RECEIVED_AT - HIGH_WINDOW
+# An EtherType for experiments, so that nobody looks into the packet.
+ETHERNET_HEADER = bytes([0xFF] * 12 + [0x88, 0xB5])
+BUFFER_FOR_PACKETS = 1 << 20
+
+
+class Network:
+    """The other end of the card's network: a pair of sockets, of which the emulator gets one."""
+
+    def __init__(self) -> None:
+        self.ours, self.its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for end in (self.ours, self.its):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_FOR_PACKETS)
+        self.ours.setblocking(False)
+
+    def options(self, slot: int) -> list[str]:
+        netdev = f"dgram,id=net,local.type=fd,local.str={self.its.fileno()}"
+        return ["-netdev", netdev, "-device", f"virtio-net-pci,netdev=net,romfile=,addr={slot:x}.0"]
+
+    def close(self) -> None:
+        for end in (self.ours, self.its):
+            end.close()
+
+    def arrived(self) -> list[bytes]:
+        """The packets that have come since one last asked."""
+        packets = []
+        with suppress(BlockingIOError):
+            while True:
+                packets.append(self.ours.recv(SLOT_SIZE))
+        return packets
+
+
+class NetTraffic:
+    """A batch is as many packets sent as received. A packet that is wrong or missing counts as an error."""
+
+    def __init__(self, machine: Machine, slot: int, network: Network) -> None:
+        self.counts = Counts()
+        self._machine = machine
+        self._network = network
+        self._transport = VirtioPci(machine.function(slot), machine.window)
+        header = Segment(machine.pages.take(), HEADER_SIZE)
+        received_header = Segment(machine.pages.take(), HEADER_SIZE)
+        places = range(DeepQueue.BATCH)
+        self._sending = DeepQueue.table([([header, Segment(SENT_FROM + i * SLOT_SIZE, PACKET)], []) for i in places])
+        self._receiving = DeepQueue.table(
+            [([], [received_header, Segment(RECEIVED_AT + i * SLOT_SIZE, SLOT_SIZE)]) for i in places]
+        )
+        self._random = random.Random("packets")
+        self._to_send: list[bytes] = []
+        self._to_receive: list[bytes] = []
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        queues = self._transport.set_up(EVENT_INDEX, 2, self._machine.pages)
+        self._receive, self._transmit = DeepQueue(queues[RECEIVE]), DeepQueue(queues[TRANSMIT])
+        self._network.arrived()
+
+    def submit(self) -> None:
+        self._to_send, self._to_receive = (
+            [ETHERNET_HEADER + self._random.randbytes(PACKET - len(ETHERNET_HEADER)) for _ in range(DeepQueue.BATCH)]
+            for _ in range(2)
+        )
+        for i, packet in enumerate(self._to_send):
+            self._machine.memory[i * SLOT_SIZE : i * SLOT_SIZE + PACKET] = packet
+        self._receive.submit(self._receiving)
+        self._transmit.submit(self._sending)
+        for packet in self._to_receive:
+            self._network.ours.send(packet)
+
+    def is_taken(self) -> bool:
+        """Buffers for packets are taken only when a packet comes: the BAR may go before."""
+        return True
+
+    def is_answered(self) -> bool:
+        answered = self._receive.is_answered() and self._transmit.is_answered()
+        if not answered and self._transport.status & DEVICE_NEEDS_RESET:
+            raise DeviceNeedsReset
+        return answered
+
+    def collect(self) -> None:
+        arrived = self._network.arrived()
+        sent = sum(packet in arrived for packet in self._to_send)
+        received = sum(
+            self._machine.memory[RECEIVED_OFFSET + i * SLOT_SIZE :][:PACKET] == packet
+            for i, packet in enumerate(self._to_receive)
+        )
+        self.counts.ok += sent + received
+        self.counts.error += 2 * DeepQueue.BATCH - sent - received

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Takes an assigned device's BAR away, and gives it back, while requests into it are in flight; counts who survives.
+
+    run_storm.py --patched EMULATOR [--direct EMULATOR] --work FOLDER [--times N]
+
+All of it is in one outer VM on the kernel's vfio-pci. N multiplies the revocations of each storm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import scenarios
+from blk_traffic import DISK_SIZE, MIB, SLOTS, ZeroesTraffic
+from machines import outer_vm
+from machines.error import MachineError
+from scenarios import Result, Storm
+
+MEMORY_SIZE = 8 * MIB
+CLUSTER = 4096
+QCOW2_ROOM = 8 * MIB
+# What the outer VM may take, on a busy host.
+START_SECONDS, STORM_SECONDS, REVOCATION_SECONDS = 60.0, 15.0, 0.1
+# What Debian's kernel says under TCG when its timers don't ring any more, seen on hosts that are very busy.
+STALL = "rcu_preempt detected stalls"
+
+
+def run(storms: Sequence[Storm], work: Path, progress: Callable[[Result], None]) -> list[Result]:
+    """Carry the storms out in one outer VM, or in a second one if the first one's kernel stalls.
+
+    An emulator that hangs gives a result, by the driver's own time limits. A kernel that stalls says so.
+    """
+    work = work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    results: list[Result] = []
+
+    def take(line: str) -> None:
+        results.append(scenarios.result(line))
+        progress(results[-1])
+
+    try:
+        _run_in_vm(storms, work, take)
+    except MachineError as error:
+        if STALL not in str(error):
+            raise
+        print(f"the outer VM's kernel stalled after {len(results)} of {len(storms)} storms; the rest in another one")
+        _run_in_vm(storms[len(results) :], work, take)
+    return results
+
+
+def _run_in_vm(storms: Sequence[Storm], work: Path, take: Callable[[str], None]) -> None:
+    scenarios.write(work, storms)
+    outer_vm.run(
+        outer_vm.debian_kernel(),
+        work,
+        command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
+        devices=_outer_devices(work),
+        timeout=START_SECONDS + sum(STORM_SECONDS + REVOCATION_SECONDS * storm.revocations for storm in storms),
+        follow=work / scenarios.RESULTS_FILE,
+        on_line=take,
+    )
+
+
+def _outer_devices(work: Path) -> list[str]:
+    """Two devices to assign, each behind a port of its own, and two disks."""
+    (work / "disk.raw").write_bytes(random.Random("storm").randbytes(DISK_SIZE))
+    _make_unallocated(work / "disk.qcow2")
+    arguments = []
+    for number, device in enumerate(("ivshmem-plain,memdev=memory0", "nvme,serial=storm,pmrdev=memory1")):
+        arguments += [
+            "-object", f"memory-backend-ram,id=memory{number},size={MEMORY_SIZE}",
+            "-device", f"pcie-root-port,id=port{number},chassis={number + 1},slot={number + 1},addr={0x10 + number:x}.0",
+            "-device", f"{device},bus=port{number}",
+        ]  # fmt: skip
+    for name in ("disk.raw", "disk.qcow2"):
+        arguments += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={work / name}"]
+    return arguments
+
+
+def _make_unallocated(image: Path) -> None:
+    """A disk whose clusters are unallocated, each in a table of its own, which must be read before that is known."""
+    image.unlink(missing_ok=True)
+    size = SLOTS * ZeroesTraffic.STRIDE
+    tables = [
+        f"write -q {end - CLUSTER} {CLUSTER}" for end in range(ZeroesTraffic.STRIDE, size + 1, ZeroesTraffic.STRIDE)
+    ]
+    for command in (
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"cluster_size={CLUSTER}", str(image), str(size)],
+        ["qemu-io", "-f", "qcow2", *(word for table in tables for word in ("-c", table)), str(image)],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MachineError(f"{' '.join(command[:2])} failed: {done.stdout}{done.stderr}")
+    with image.open("r+b") as file:
+        file.truncate(QCOW2_ROOM)
+
+
+def missing_programs() -> list[str]:
+    """The Debian packages that are missing."""
+    tools = [] if shutil.which("qemu-img") and shutil.which("qemu-io") else ["qemu-utils"]
+    return [*outer_vm.missing_packages(), *tools]
+
+
+def line(result: Result) -> str:
+    """One result in one line."""
+    ended = f"died of signal {result.signal}" if result.signal else "lives, and works" if result.works else "is broken"
+    return (
+        f"{result.storm.sentence()}: {result.revocations} revocations, {result.ok} ok, {result.error} errors, "
+        f"{result.lost} lost, {result.given_up} batches given up; {ended} ({result.seconds:.0f} s)"
+    )
+
+
+def summary(results: Sequence[Result]) -> str:
+    """The sums of each emulator."""
+    lines = []
+    for variant in dict.fromkeys(result.storm.variant for result in results):
+        made = [result for result in results if result.storm.variant == variant]
+        lines.append(
+            f"{variant}: {sum(r.revocations for r in made)} revocations, {sum(r.ok for r in made)} requests ok, "
+            f"{sum(r.error for r in made)} with an error, {sum(r.lost for r in made)} lost, {sum(r.signal is not None for r in made)} deaths in "
+            f"{len(made)} storms"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
+    parser.add_argument("--direct", type=Path, help="the same without C7 and without the bounce buffer for O_DIRECT")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the disks and the logs")
+    times = os.environ.get("RAM_DEVICE_STORM_TIMES", "5")
+    parser.add_argument("--times", type=int, default=times, help="by what to multiply the revocations (%(default)s)")
+    chosen = parser.parse_args()
+    for emulator in filter(None, (chosen.patched, chosen.direct)):
+        if not os.access(emulator, os.X_OK):
+            parser.error(f"{emulator} is no program")
+    if chosen.times < 1:
+        parser.error(f"--times is {chosen.times}; give 1 or more")
+    if missing := missing_programs():
+        parser.exit(1, f"install {' '.join(missing)} first\n")
+    storms = scenarios.without_c7(str(chosen.direct.resolve())) if chosen.direct else []
+    storms += scenarios.survived(str(chosen.patched.resolve()))
+    storms = [replace(storm, revocations=chosen.times * storm.revocations) for storm in storms]
+    try:
+        results = run(storms, chosen.work, lambda result: print(line(result), flush=True))
+    except MachineError as error:
+        parser.exit(1, f"{error}\n")
+    wrong = [text for result in results for text in result.wrong]
+    print("\n".join(["", summary(results), *wrong]))
+    died = [result for result in results if result.storm.variant == scenarios.PATCHED and not result.works]
+    return 1 if died or wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The storms: which traffic is under way while the BAR goes which way. All of it is data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+BLK, HEADERS, ZEROES, NET, BULK = "virtio-blk", "virtio-blk, all in the BAR", "zeroes", "virtio-net", "bulk accesses"
+MEMORY_ENABLE, BUS_RESET, FUNCTION_RESET, POWER_DOWN = "memory-enable", "bus reset", "function-level reset", "D3hot"
+OUTSIDE = "outside"
+PATCHED, DIRECT = "patched", "plain direct"
+PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"
+
+
+@dataclass(frozen=True)
+class Storm:
+    """One emulator, one traffic, one way of revoking."""
+
+    variant: str
+    emulator: str
+    traffic: str
+    way: str
+    revocations: int
+    iothread: bool = False
+    drive: str = "cache=writeback,aio=threads"
+
+    def sentence(self) -> str:
+        thread = ", iothread" if self.iothread else ""
+        drive = f" ({self.drive}{thread})" if self.traffic in (BLK, HEADERS, ZEROES) else ""
+        return f"{self.variant}: {self.traffic}{drive}; {self.way}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of it. `signal` is the one that the emulator died of; `works` is what a last, quiet batch shows."""
+
+    storm: Storm
+    revocations: int
+    ok: int
+    error: int
+    given_up: int
+    lost: int
+    wrong: tuple[str, ...]
+    signal: int | None
+    works: bool
+    seconds: float
+    message: str
+
+
+DRIVES = (
+    "cache=writeback,aio=threads",
+    "cache=writeback,aio=io_uring",
+    "cache=none,aio=threads",
+    "cache=none,aio=native",
+    "cache=none,aio=io_uring",
+)
+# So little of an image's tables is kept that each request must read its own, and wait for that.
+TABLE_BY_TABLE = "cache=writeback,l2-cache-size=8192"
+
+
+def survived(emulator: str) -> list[Storm]:
+    """The storms that the patched emulator must survive."""
+    storms = [Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 20, True, drive) for drive in DRIVES]
+    storms += [Storm(PATCHED, emulator, BLK, OUTSIDE, 40, False, drive) for drive in DRIVES]
+    storms += [Storm(PATCHED, emulator, ZEROES, MEMORY_ENABLE, 40, thread, TABLE_BY_TABLE) for thread in (False, True)]
+    return [
+        *storms,
+        Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 20, False),
+        Storm(PATCHED, emulator, BLK, OUTSIDE, 40, True),
+        Storm(PATCHED, emulator, HEADERS, MEMORY_ENABLE, 40),
+        Storm(PATCHED, emulator, NET, MEMORY_ENABLE, 40),
+        Storm(PATCHED, emulator, NET, OUTSIDE, 200),
+        Storm(PATCHED, emulator, BULK, OUTSIDE, 500),
+        Storm(PATCHED, emulator, BLK, BUS_RESET, 4, True),
+        Storm(PATCHED, emulator, BLK, FUNCTION_RESET, 4, True),
+        Storm(PATCHED, emulator, BLK, POWER_DOWN, 10, True),
+    ]
+
+
+def without_c7(emulator: str) -> list[Storm]:
+    """Storms for an emulator without C7, so that the others mean something. The first one always ends it."""
+    return [Storm(DIRECT, emulator, BULK, OUTSIDE, 400), Storm(DIRECT, emulator, BLK, MEMORY_ENABLE, 200, True)]
+
+
+def write(work: Path, storms: Sequence[Storm]) -> None:
+    (work / PLAN_FILE).write_text(json.dumps([asdict(storm) for storm in storms]))
+
+
+def read(work: Path) -> list[Storm]:
+    """The storms that write() wrote."""
+    return [Storm(**fields) for fields in json.loads((work / PLAN_FILE).read_text())]
+
+
+def result(line: str) -> Result:
+    """A result from a line of RESULTS_FILE."""
+    fields = json.loads(line)
+    return Result(**{**fields, "storm": Storm(**fields["storm"]), "wrong": tuple(fields["wrong"])})
