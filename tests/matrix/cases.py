@@ -61,8 +61,8 @@ def disks(store: str, formats: Sequence[str] = FORMATS, caches: Sequence[str] = 
     ]
 
 
-def storage_cases(disk: Disk) -> list[Case]:
-    """Every request of every storage device to such a disk."""
+def storage_cases(disk: Disk, memory_bounces: bool = False) -> list[Case]:
+    """Every request of every storage device to such a disk; `memory_bounces` as expected() has it."""
     large = (disk.format, disk.cache) == LARGE_REQUESTS_ON
     cases = [
         Case(device, operation, place, size, disk)
@@ -73,7 +73,9 @@ def storage_cases(disk: Disk) -> list[Case]:
     ]
     # Each of these costs a wait, and a machine.
     wait = (disk.format, disk.cache, disk.aio) == UNANSWERED_ON
-    return [case for case in cases if (wait or expected(case) != NO_ANSWER) and not _is_repetition(case)]
+    return [
+        case for case in cases if (wait or expected(case, memory_bounces) != NO_ANSWER) and not _is_repetition(case)
+    ]
 
 
 def other_cases() -> list[Case]:

@@ -19,18 +19,9 @@ from pathlib import Path
 import jobs
 from dimensions import STORAGE_DEVICES
 from machine import Assigned
+from machines.assigned import give_to_vfio
 from runner import Runner
 from stores import BLOCK_DEVICE, EXT4, EXT4_DISK, MEMORY_ADDRESS, REGISTER_ADDRESS, SHARE, disk_of
-
-
-def bind_to_vfio(address: str) -> str:
-    """Give the PCI device to vfio-pci."""
-    folder = Path("/sys/bus/pci/devices") / address
-    (folder / "driver_override").write_text("vfio-pci")
-    Path("/sys/bus/pci/drivers_probe").write_text(address)
-    if not (folder / "driver").exists():
-        raise SystemExit(f"vfio-pci doesn't take {address}: see the console")
-    return address
 
 
 def mounted(device: str, at: Path) -> Path:
@@ -42,14 +33,15 @@ def mounted(device: str, at: Path) -> Path:
 
 def main() -> None:
     work = Path(sys.argv[1])
-    assigned = Assigned(bind_to_vfio(MEMORY_ADDRESS), bind_to_vfio(REGISTER_ADDRESS))
+    for address in (MEMORY_ADDRESS, REGISTER_ADDRESS):
+        give_to_vfio(address)
     ext4 = mounted(EXT4_DISK, work / "ext4")
 
     def image(store: str, device: str) -> Path:
         name = f"disk{STORAGE_DEVICES.index(device)}"
         return {BLOCK_DEVICE: Path(disk_of(device)), EXT4: ext4 / name, SHARE: work / name}[store]
 
-    runner = Runner(Path(tempfile.mkdtemp(dir=ext4)), work, image, assigned)
+    runner = Runner(Path(tempfile.mkdtemp(dir=ext4)), work, image, Assigned(MEMORY_ADDRESS, REGISTER_ADDRESS))
     with (work / jobs.RESULTS_FILE).open("a", buffering=1) as results:
         for job in jobs.read(work):
             for outcome in runner.run(job):

@@ -31,7 +31,7 @@ from machines import outer_vm
 from machines.error import MachineError
 from runner import Runner
 
-# "direct" is the patched emulator less its patch for O_DIRECT, with the override on.
+# "direct" is the patched emulator less its patches for O_DIRECT and SIGBUS, with the override on.
 PATCHED, STOCK, OVERRIDE_OFF, DIRECT = "patched", "stock", "override off", "plain direct"
 HOURS = 3600.0
 
@@ -111,7 +111,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
     parser.add_argument("--stock", type=Path, help="qemu-system-aarch64 without it, to compare with")
-    parser.add_argument("--direct", type=Path, help="the same with the series less its patch for O_DIRECT")
+    parser.add_argument("--direct", type=Path, help="the same with the series less its patches for O_DIRECT and SIGBUS")
     parser.add_argument("--work", type=Path, required=True, help="folder for the disks and the logs")
     parser.add_argument("--where", choices=("host", "vm", "both"), default="both")
     chosen = parser.parse_args()

@@ -68,4 +68,4 @@ def _others(variants: Sequence[Variant]) -> list[Job]:
 
 
 def _job(variant: Variant, disk: Disk, cases: Sequence[Case] | None = None) -> Job:
-    return Job(variant, disk, tuple(storage_cases(disk) if cases is None else cases))
+    return Job(variant, disk, tuple(storage_cases(disk, variant.bounces) if cases is None else cases))

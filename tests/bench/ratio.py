@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is compared, and the table of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+KIB = 1024
+HEADINGS = ("", "other ns", "ours ns", "min", "median", "max")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The times of two things that did the same, in nanoseconds, round by round: each round's two belong together."""
+
+    what: str
+    other: Sequence[float]
+    ours: Sequence[float]
+
+    def ratios(self) -> list[float]:
+        """How many times faster ours was, in each round."""
+        return [other / ours for other, ours in zip(self.other, self.ours, strict=True)]
+
+    def row(self) -> tuple[str, ...]:
+        """Its line in the table."""
+        ratios = self.ratios()
+        return (
+            self.what,
+            f"{median(self.other):.1f}",
+            f"{median(self.ours):.1f}",
+            *(f"{ratio:.2f}" for ratio in (min(ratios), median(ratios), max(ratios))),
+        )
+
+
+def size(count: int) -> str:
+    """A number of bytes, for people."""
+    if count >= KIB * KIB:
+        return f"{count // KIB // KIB} MiB"
+    return f"{count // KIB} KiB" if count >= KIB else f"{count} B"
+
+
+def table(sections: Sequence[tuple[str, Sequence[Comparison]]]) -> str:
+    """All comparisons under the headings of their sections, in columns."""
+    rows = [row for _, comparisons in sections for row in (comparison.row() for comparison in comparisons)]
+    widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
+
+    def line(row: Sequence[str]) -> str:
+        first, *numbers = (f"{cell:<{widths[0]}}" if not i else f"{cell:>{widths[i]}}" for i, cell in enumerate(row))
+        return "  ".join([f"  {first}", *numbers]).rstrip()
+
+    lines = [line(HEADINGS)]
+    for heading, comparisons in sections:
+        lines += ["", heading, *(line(comparison.row()) for comparison in comparisons)]
+    return "\n".join(lines)
