@@ -4,6 +4,7 @@
 BASE ?= 10.0
 PREFIX ?= /usr/local
 DESTDIR ?=
+TIMES ?= 5
 work = build/qemu/$(BASE)
 python = python3 -B
 meson = build/venv/bin/meson
@@ -18,7 +19,7 @@ ifneq ($(origin QEMU_SRC),undefined)
 options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
 endif
 
-.PHONY: all check matrix build setup series export install clean help
+.PHONY: all check audit bench matrix storm build setup series export install clean help
 
 all: setup
 	@ninja -C build patched
@@ -32,6 +33,16 @@ check:
 
 matrix: setup
 	@ninja -C build matrix
+
+storm: setup
+	@RAM_DEVICE_STORM_TIMES=$(TIMES) ninja -C build storm
+
+audit: setup
+	@ninja -C build audit-machine-code
+	@ninja -C build audit-traces
+
+bench: setup
+	@ninja -C build bench
 
 build: setup
 	@ninja -C build patched
@@ -60,6 +71,10 @@ help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
 	@echo "make check     that, and all tests"
 	@echo "make matrix    every cache mode, engine, format and device into both kinds of BAR, four emulators side by side"
+	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
+	@echo "               each access that they make to a device, held against C1 to C3"
+	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and the routines beside memmove()"
+	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"

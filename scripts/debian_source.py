@@ -15,6 +15,7 @@ from pathlib import Path
 from workplace import Refused, downloaded, run, say
 
 APT_CONFIGURATION = Path("/etc/apt")
+UNSTABLE = "sid"
 OTHER_WAY = ("Give QEMU's source yourself: make QEMU_SRC=PATH, where PATH is an unpacked release, "
              "a release tarball or a git checkout of {base}.x")
 
@@ -47,19 +48,20 @@ def mirrors(configuration: Path = APT_CONFIGURATION) -> list[Mirror]:
     return found
 
 
-def source_stanzas(suite: str, known: list[Mirror]) -> str:
-    """The deb-src stanzas of a suite, on the mirrors that are known."""
-    stanzas: list[str] = []
+def stanzas(kind: str, suite: str, known: list[Mirror]) -> str:
+    """The stanzas of a suite, of kind deb or deb-src, on the mirrors that are known."""
+    found: list[str] = []
     for mirror in known:
-        if any(name.endswith("-security") for name in mirror.suites.split()):
-            suites = f"{suite}-security"
+        is_security = any(name.endswith("-security") for name in mirror.suites.split())
+        if suite == UNSTABLE:  # it has neither updates nor security updates beside it
+            suites = "" if is_security else suite
         else:
-            suites = f"{suite} {suite}-updates"
+            suites = f"{suite}-security" if is_security else f"{suite} {suite}-updates"
         signed_by = f"Signed-By: {mirror.signed_by}\n" if mirror.signed_by else ""
-        stanza = f"Types: deb-src\nURIs: {mirror.uris}\nSuites: {suites}\nComponents: main\n{signed_by}"
-        if stanza not in stanzas:
-            stanzas.append(stanza)
-    return "\n".join(stanzas)
+        stanza = f"Types: {kind}\nURIs: {mirror.uris}\nSuites: {suites}\nComponents: main\n{signed_by}"
+        if suites and stanza not in found:
+            found.append(stanza)
+    return "\n".join(found)
 
 
 def is_debian() -> bool:
@@ -76,7 +78,7 @@ def download(base: str, suite: str, folder: Path) -> Path:
                       f"  {OTHER_WAY.format(base=base)}.")
     for name in ("parts", "lists/partial", "cache/archives/partial", "files"):
         (folder / name).mkdir(parents=True)
-    (folder / "parts" / "qemu.sources").write_text(source_stanzas(suite, known))
+    (folder / "parts" / "qemu.sources").write_text(stanzas("deb-src", suite, known))
     private = {"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": folder / "parts",
                "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache",
                "APT::Update::Error-Mode": "any", "Acquire::Retries": "2", "Acquire::http::Timeout": "60"}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust) or
-direct (patched, with QEMU's own block layer).
+direct (patched, with QEMU's own block layer and handling of SIGBUS).
 
 Configure runs only when what it is asked for has changed; ninja goes on where an interrupted build stopped.
 """

@@ -19,6 +19,8 @@ import series
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
 
 BRANCH = "ram-device"
+# What plain direct mapping has of QEMU's own: the block layer, which doesn't bounce, and the handling of SIGBUS.
+QEMUS_OWN = ("block", "system/cpus.c", "util/main-loop.c", "util/qemu-thread-posix.c")
 KNOWN = "refs/ram-device/known"  # the last commit of the branch whose content is in patches/ too
 
 
@@ -68,15 +70,16 @@ def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> No
 
 
 def prepare_direct(place: Workplace) -> None:
-    """Bring ``direct/tree`` up to date: what the series maps directly meets a block layer that doesn't know of it."""
+    """Bring ``direct/tree`` up to date: what the series maps directly meets a QEMU that doesn't know of it."""
     tree, commit = place.direct_tree, reference(place, f"refs/heads/{BRANCH}")
+    message = f"QEMU's own {', '.join(QEMUS_OWN)}"
     if tree.is_dir():
-        if git("rev-parse", "HEAD^", cwd=tree).strip() == commit:
+        if git("log", "-1", "--format=%P %s", cwd=tree).strip() == f"{commit} {message}":
             return
         git("reset", "--quiet", "--hard", cwd=tree)  # an interrupted run's; nobody else works there
     move(place, tree, commit)
-    git("checkout", "--quiet", "base", "--", "block", cwd=tree)
-    git("commit", "--quiet", "--message=QEMU's own block/", cwd=tree)
+    git("checkout", "--quiet", "base", "--", *QEMUS_OWN, cwd=tree)
+    git("commit", "--quiet", f"--message={message}", cwd=tree)
     supply(place, tree)
 
 

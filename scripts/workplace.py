@@ -56,7 +56,7 @@ class Workplace:
 
     @property
     def direct_tree(self) -> Path:
-        """The worktree with the series applied, but with QEMU's own block/: nothing is bounced there.
+        """The worktree with the series applied, but with QEMU's own block/ and SIGBUS: nothing is bounced or caught.
 
         It lies to its build as ``tree`` lies to its own, so that the compiler's cache takes the one's objects for the
         other's.
