@@ -94,7 +94,7 @@ def run(
     """Run the command in the VM, and hand on each line that it adds to the file `follow` in the work folder.
 
     `devices` are further arguments of the outer emulator, `modules` further modules of its kernel. Raises
-    MachineError, with the console's last lines, if the VM outlives `timeout` seconds or the command fails.
+    MachineError, with the console's last lines, if no such line comes for `timeout` seconds or the command fails.
     """
     work = work.resolve()
     console, exit_status = work / "console.log", work / "exit-status"
@@ -118,8 +118,9 @@ def run(
                 *whole, unfinished = (unfinished + lines.read()).split("\n")
                 for line in whole:
                     on_line(line)
+                    deadline = time.monotonic() + timeout
                 if running and time.monotonic() > deadline:
-                    raise MachineError(f"the outer VM was still running after {timeout:.0f} s\n{_tail(console)}")
+                    raise MachineError(f"the outer VM has shown nothing for {timeout:.0f} s\n{_tail(console)}")
                 time.sleep(0.1 if running else 0)
         finally:
             vm.kill()
