@@ -7,25 +7,33 @@ import argparse
 import json
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 LINE = re.compile(r"(?P<bad>not )?ok\b[ \d]*(?:- )?(?P<name>.*?)(?: # (?P<word>SKIP|TODO)\S*\s*(?P<reason>.*))?$", re.I)
+CASES = re.compile(r"^(?=(?:not )?ok\b)", re.M)
+# What pytest marks as the error among all that it prints of a failed case.
+ERROR = re.compile(r"^# E {3}(.*)", re.M)
+REASONS, REASON_LINES = 3, 12
 
 
 @dataclass
 class Tally:
-    """What became of the test cases."""
+    """What became of the test cases, and how often failed ones gave which reason."""
 
     passed: int = 0
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
 
     def program(self, run: dict[str, str | int]) -> None:
         """Count one test program: its cases, and itself if it ended badly without a case to blame."""
         name, result = str(run["name"]), str(run["result"])
         before = self.passed, len(self.failed), len(self.skipped)
-        for line in str(run.get("stdout", "")).splitlines():
+        output = str(run.get("stdout", ""))
+        self.reasons.update("\n".join(ERROR.findall(part)) for part in CASES.split(output) if part.startswith("not"))
+        for line in output.splitlines():
             if case := LINE.match(line):
                 self.case(f"{name}: {case['name']}", case)
         if result in ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS") and len(self.failed) == before[1]:
@@ -59,6 +67,9 @@ def main() -> None:
     for heading, names in (("skipped", tally.skipped), ("failed", tally.failed)):
         for name in names:
             print(f"-- {heading}: {name}")
+    for reason, times in tally.reasons.most_common(REASONS):
+        if reason:
+            print(f"-- the reason of {times}:", *reason.splitlines()[-REASON_LINES:], sep="\n   ")
     print(f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.skipped)} skipped")
     sys.exit(bool(tally.failed))
 

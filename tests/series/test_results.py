@@ -34,6 +34,13 @@ def test_a_failed_case_fails_and_is_named(tmp_path: Path) -> None:
     assert (status, said) == (1, "-- failed: program0: b\n1 passed, 1 failed, 0 skipped\n")
 
 
+def test_what_pytest_gives_as_the_reason_is_said_last_and_once(tmp_path: Path) -> None:
+    case = "not ok {} x.py::test\n# >   fail()\n# E   ValueError: the VM was\n# E   silent\n# \n"
+    status, said = results(tmp_path, ("FAIL", "1..3\n" + case.format(1) + "ok 2 a\n" + case.format(3)))
+    assert status == 1
+    assert said.endswith("-- the reason of 2:\n   ValueError: the VM was\n   silent\n1 passed, 2 failed, 0 skipped\n")
+
+
 def test_a_skipped_case_is_named_with_its_reason(tmp_path: Path) -> None:
     status, said = results(tmp_path, ("OK", "1..2\nok 1 - a\nok 2 - b # SKIP no such device\n"))
     assert (status, said) == (0, "-- skipped: program0: b: no such device\n1 passed, 0 failed, 1 skipped\n")
