@@ -19,7 +19,7 @@ ifneq ($(origin QEMU_SRC),undefined)
 options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
 endif
 
-.PHONY: all check audit bench matrix storm build setup series export install clean help
+.PHONY: all check audit bench matrix storm suites build setup series export install clean help
 
 all: setup
 	@ninja -C build patched
@@ -36,6 +36,9 @@ matrix: setup
 
 storm: setup
 	@RAM_DEVICE_STORM_TIMES=$(TIMES) ninja -C build storm
+
+suites: setup
+	@ninja -C build suites
 
 audit: setup
 	@ninja -C build audit-machine-code
@@ -75,6 +78,7 @@ help:
 	@echo "               each access that they make to a device, held against C1 to C3"
 	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and the routines beside memmove()"
 	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"
+	@echo "make suites    QEMU's own suites (unit, rust, qtest, functional) on stock and patched builds, side by side"
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust) or
-direct (patched, with QEMU's own block layer and handling of SIGBUS).
+"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust),
+stock-rust (QEMU as released, with its own Rust) or direct (patched, with QEMU's own block layer and handling of SIGBUS).
 
 Configure runs only when what it is asked for has changed; ninja goes on where an interrupted build stopped.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 import firmware
 from workplace import DISK_FULL, REPOSITORY, Refused, Workplace, arguments, run, run_script, say, workplace
 
-VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust", "direct": "--enable-rust"}
+VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust",
+            "stock-rust": "--enable-rust", "direct": "--enable-rust"}
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("--python", type=Path, required=True, help="a Python with Meson and pycotap, for configure")
     parser.add_argument("--targets", default="aarch64-softmmu", help="QEMU's targets (default: %(default)s)")
-    parser.add_argument("--tests", action="store_true", help="build QEMU's qtests of these targets as well")
+    parser.add_argument("--tests", nargs="+", default=[], metavar="SUITE",
+                        help="build what QEMU's tests of these suites need as well, for instance qtest")
     options = parser.parse_args()
     place, targets = workplace(options), options.targets.replace(",", " ").split()
     if not targets or not all(target.endswith("-softmmu") for target in targets):
@@ -37,8 +39,8 @@ def main() -> None:
     say(f"building {' '.join(emulators)} ({options.variant}) in {build}")
     watch(place, ["ninja", "-C", str(build), *emulators], build)
     if options.tests:
-        say(f"building QEMU's qtests ({options.variant})")
-        watch(place, ["ninja", "-C", str(build), *qtests(build)], build)
+        say(f"building QEMU's tests ({options.variant}): {' '.join(options.tests)}")
+        watch(place, ["ninja", "-C", str(build), *needed(build, options.tests)], build)
 
 
 def folder(place: Workplace, variant: str) -> Path:
@@ -48,7 +50,8 @@ def folder(place: Workplace, variant: str) -> Path:
 
 def configure(place: Workplace, build: Path, variant: str, targets: list[str], python: Path) -> None:
     """Configure the build folder, unless it was configured by the same command, compilers and QEMU scripts."""
-    tree = {"stock": place.stock_tree, "direct": place.direct_tree}.get(variant, place.tree)
+    stock = place.stock_tree
+    tree = {"stock": stock, "stock-rust": stock, "direct": place.direct_tree}.get(variant, place.tree)
     if not (tree / "configure").is_file():
         raise Refused(f"{tree} isn't prepared yet: run scripts/source.py and scripts/tree.py first")
     compiler = os.environ.get("CC", "gcc")
@@ -75,15 +78,16 @@ def configure(place: Workplace, build: Path, variant: str, targets: list[str], p
     stamp.write_text(seen.hexdigest())
 
 
-def qtests(build: Path) -> list[str]:
-    """What ninja must build for the qtests of all targets, as Meson describes it."""
+def needed(build: Path, suites: list[str]) -> list[str]:
+    """What ninja must build for the tests of these suites, as Meson describes it."""
     tests, targets = (json.loads((build / "meson-info" / f"intro-{name}.json").read_text())
                       for name in ("tests", "targets"))
     outputs = {target["id"]: target["filename"] for target in targets}
-    wanted = {path for test in tests if any(suite.endswith(":qtest") for suite in test["suite"])
-              for needed in test["depends"] for path in outputs.get(needed, [])}
+    wanted = {path for test in tests if any(suite.partition(":")[2] in suites for suite in test["suite"])
+              for depended in test["depends"] for path in outputs.get(depended, [])}
     if not wanted:
-        raise Refused(f"QEMU's build in {build} knows no qtests; is {build}/meson-info of a finished configure?")
+        raise Refused(f"QEMU's build in {build} knows no tests of {' '.join(suites)}; is {build}/meson-info of a "
+                      "finished configure?")
     return sorted(os.path.relpath(path, build) for path in wanted)
 
 

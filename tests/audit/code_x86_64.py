@@ -8,7 +8,6 @@ from typing import Any
 
 import capstone
 from capstone import x86_const
-
 from code_image import Image
 from code_instruction import Access, Effect, Flow, load
 from code_values import MIXED, NUMBER, State, Value, add, at, computed, join, low_word, masked, number, scale

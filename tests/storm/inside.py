@@ -22,7 +22,7 @@ from blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
 from bulk_traffic import BulkTraffic
 from drivers.request import DeviceNeedsReset, wait_until
 from machines.qtest_client import EmulatorError
-from net_traffic import Network, NetTraffic
+from net_traffic import NetTraffic, Network
 from revocations import BusReset, FunctionLevelReset, GuestsWay, MemoryEnable, Outside, PowerDown
 from scenarios import BULK, HEADERS, NET, OUTSIDE, ZEROES, Result, Storm
 from traffic import Traffic

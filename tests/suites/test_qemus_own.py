@@ -8,18 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from emulators import built_programs, emulator
+from without_firmware import CASES, PROGRAMS
 
-# What needs firmware that QEMU's source doesn't contain as Debian has it, and that Debian 12 has no package of either.
-PROGRAMS_WITHOUT_FIRMWARE = {"bios-tables-test": "edk2, built for this test"}
-CASES_WITHOUT_FIRMWARE = {
-    "qom-test": ("/aarch64/qom/npcm845-evb", "npcm8xx_bootrom.bin"),
-    "test-hmp": ("/aarch64/hmp/npcm845-evb", "npcm8xx_bootrom.bin"),
-}
 VARIANTS = ("stock", "norust", "patched")
 THEIRS = {
     name: program
     for name, program in sorted(built_programs().items())
-    if not name.startswith("ram-device-") and name not in PROGRAMS_WITHOUT_FIRMWARE
+    if not name.startswith("ram-device-") and name not in PROGRAMS
 }
 
 Results = dict[tuple[str, str], "Future[dict[str, str]]"]
@@ -31,7 +26,7 @@ def results() -> Iterator[Results]:
     emulators = {variant: emulator(variant) for variant in VARIANTS}
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {
-            (name, variant): pool.submit(program.results, emulators[variant], CASES_WITHOUT_FIRMWARE.get(name, ())[:1])
+            (name, variant): pool.submit(program.results, emulators[variant], CASES.get(name, ())[:1])
             for name, program in THEIRS.items()
             for variant in VARIANTS
         }
@@ -46,7 +41,7 @@ def test_same_results_as_stock(results: Results, name: str, variant: str) -> Non
     assert stock["exit"] == "0", f"stock fails, too: {stock}"
 
 
-@pytest.mark.parametrize("name", [*PROGRAMS_WITHOUT_FIRMWARE, *CASES_WITHOUT_FIRMWARE])
+@pytest.mark.parametrize("name", [*PROGRAMS, *CASES])
 def test_left_out(name: str) -> None:
-    case, firmware = CASES_WITHOUT_FIRMWARE.get(name) or ("all", PROGRAMS_WITHOUT_FIRMWARE[name])
+    case, firmware = CASES.get(name) or ("all", PROGRAMS[name])
     pytest.skip(f"{case} of {name} needs firmware that is not to be had here: {firmware}")

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs QEMU's own suites on stock and patched builds, side by side, and tells where they differ.
+
+    run_suites.py --pair NAME STOCK_BUILD PATCHED_BUILD [--pair ...] [SUITE ...]
+
+Exits with 1 if a case says something else on the patched build, or if a test that the series brings fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from side_by_side import Comparison, compare, counts
+from without_firmware import CASES, PROGRAMS
+
+SUITES = ("unit", "rust", "qtest-aarch64", "func-quick", "func-thorough")
+LEFT_OUT: dict[str, Sequence[str]] = {name: (case,) for name, (case, _) in CASES.items()} | dict.fromkeys(PROGRAMS, ())
+
+
+def tell(pair: str, made: Comparison, seconds: float) -> None:
+    """One suite in some lines."""
+    print(f"{made.suite}, {pair} ({seconds:.0f} s)")
+    print(f"   stock:   {counts(made.first)}")
+    print(f"   patched: {counts(made.second)}")
+    if made.added:
+        print(f"   brought: {counts(made.added)}")
+    wrong = [*made.differences(), *made.failures()]
+    print(f"   differences: {len(wrong) or 'none'}", *wrong, sep="\n      ", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pair", nargs=3, action="append", required=True, metavar=("NAME", "STOCK", "PATCHED"))
+    parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE", help=f"default: {' '.join(SUITES)}")
+    chosen = parser.parse_args()
+    different = 0
+    for name, *builds in chosen.pair:
+        stock, patched = map(Path, builds)
+        for build in (stock, patched):
+            if not (build / "meson-info" / "intro-tests.json").is_file():
+                parser.error(f"{build} is no build of QEMU's: it has no meson-info")
+        for suite in chosen.suites:
+            begun = time.monotonic()
+            made = compare(suite, (stock, patched), LEFT_OUT)
+            if not made.first and not made.added:
+                print(f"{suite}, {name}: none in this build", flush=True)
+                continue
+            tell(name, made, time.monotonic() - begun)
+            different += len(made.differences()) + len(made.failures())
+    for name, needs in {**PROGRAMS, **{name: f"{firmware} ({case})" for name, (case, firmware) in CASES.items()}}.items():
+        print(f"left out: {name}: needs firmware that is not to be had here: {needs}")
+    print(f"{different or 'no'} differences")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
