@@ -5,6 +5,8 @@ BASE ?= 10.0
 PREFIX ?= /usr/local
 DESTDIR ?=
 TIMES ?= 5
+FROM ?= 1
+AGAINST ?= 10.2
 work = build/qemu/$(BASE)
 python = python3 -B
 meson = build/venv/bin/meson
@@ -19,7 +21,8 @@ ifneq ($(origin QEMU_SRC),undefined)
 options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
 endif
 
-.PHONY: all check audit bench matrix storm suites build setup series export install clean help
+.PHONY: all check audit bench matrix storm suites build setup series series-check range-diff export install clean
+.PHONY: help
 
 all: setup
 	@ninja -C build patched
@@ -61,6 +64,14 @@ series: setup
 	@ninja -C build tree
 	@echo "-- the mail-ready series is in $(work)/series"
 
+series-check: series
+	@$(python) scripts/python_env.py build/venv
+	@$(python) scripts/series_check.py --base $(BASE) --work $(work) --python build/venv/bin/python --from $(FROM)
+
+range-diff: series
+	@$(python) scripts/range_diff.py --base $(BASE) --work $(work) \
+		$(if $(OLD),--old '$(OLD)',--against '$(AGAINST)')
+
 export:
 	@$(python) scripts/export.py --base $(BASE) --work $(work)
 
@@ -81,6 +92,10 @@ help:
 	@echo "make suites    QEMU's own suites (unit, rust, qtest, functional) on stock and patched builds, side by side"
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"
+	@echo "make series-check  the series applied mail by mail; each commit built with Rust, tested, and built without. It"
+	@echo "               takes an hour or more; FROM=7 goes on at the 7th commit"
+	@echo "make range-diff    git range-diff of the series on another base (AGAINST=$(AGAINST)), or of what a revision of this"
+	@echo "               repository has (OLD=REV), and the one here"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"
 	@echo "make install   the emulator into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
 	@echo "make clean     remove build/"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import crates
 import firmware
+import mails
 import series
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
 
@@ -58,7 +59,7 @@ def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> No
         stamp.unlink(missing_ok=True)
         move(place, place.tree, commit, BRANCH)
         git("update-ref", KNOWN, commit, GIT_DIR=place.repository)
-        write_series(place)
+        mails.write(place, checkout, BRANCH)
         partial = place.scratch("stamp")
         partial.write_text(json.dumps([wanted, commit]))
         partial.rename(stamp)
@@ -96,7 +97,8 @@ def reference(place: Workplace, name: str) -> str:
 
 def fingerprint(base: str, checkout: Path, entries: list[series.Entry]) -> str:
     """A hash of all that the prepared tree depends on."""
-    seen = hashlib.sha256(base.encode() + Path(__file__).read_bytes())
+    sources = (Path(__file__), Path(mails.__file__), mails.letter(checkout))
+    seen = hashlib.sha256(base.encode() + b"".join(path.read_bytes() for path in sources if path.is_file()))
     for entry in entries:
         seen.update(f"\n{entry.patch.name}\n".encode() + entry.patch.read_bytes())
         for file in entry.files:
@@ -208,16 +210,6 @@ def recover(place: Workplace) -> None:
         Path(git("rev-parse", "--absolute-git-dir", cwd=tree).strip(), "index.lock").unlink(missing_ok=True)
         git("checkout", "--quiet", "--force", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
     journal.unlink()
-
-
-def write_series(place: Workplace) -> None:
-    """Write the mail-ready patches: each commit with its new files."""
-    partial = place.scratch("series")
-    git("format-patch", "--quiet", "--zero-commit", "--no-signature", "--no-numbered", "--abbrev=12",
-        f"--output-directory={partial}", f"base..{BRANCH}", GIT_DIR=place.repository)
-    shutil.rmtree(place.series, ignore_errors=True)
-    partial.mkdir(exist_ok=True)
-    partial.rename(place.series)
 
 
 if __name__ == "__main__":

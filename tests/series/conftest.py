@@ -17,6 +17,11 @@ FILES = {
     "system/memory.c": "".join(f"int line{number};\n" for number in range(40)),
     "system/physmem.c": "int physmem;\n",
 }
+LETTER = """# A comment.
+Hooks for QEMU $base
+
+The hooks are tried on $version, by $commits commits.
+"""
 
 
 def git(*words: str | Path, cwd: Path) -> str:
@@ -47,6 +52,11 @@ class Bench:
     def patches(self) -> Path:
         """The checkout's series."""
         return self.checkout / "patches" / "10.0"
+
+    @property
+    def letter(self) -> Path:
+        """The text of the cover letter."""
+        return self.checkout / "patches" / "cover-letter.txt"
 
     @property
     def work(self) -> Path:
@@ -113,4 +123,5 @@ def bench(tmp_path: Path) -> Bench:
     (developed / "system" / "physmem.c").write_text("int physmem, hook;\n")
     git("commit", "--quiet", "--all", "-m", "physmem: hook", cwd=developed)
     made.succeeds("export", "--tree", developed, "--checkout", made.checkout)
+    made.letter.write_text(LETTER)
     return made

@@ -22,7 +22,7 @@ def tree() -> Path:
 
 
 def test_a_strict_git_am_of_the_mail_ready_series_gives_the_tree_that_is_built(tree: Path, tmp_path: Path) -> None:
-    mails = sorted(Path(os.environ["RAM_DEVICE_SERIES"]).glob("*.patch"))
+    mails = sorted(Path(os.environ["RAM_DEVICE_SERIES"]).glob("*.patch"))[1:]  # the first one is the cover letter
     fresh = tmp_path / "fresh"
     git("clone", "--quiet", "--shared", "--branch", "base", tree, fresh, cwd=tmp_path)
     git("am", "--quiet", "--no-3way", *mails, cwd=fresh)
@@ -31,6 +31,17 @@ def test_a_strict_git_am_of_the_mail_ready_series_gives_the_tree_that_is_built(t
     assert git("diff", "--stat", "base", git("rev-parse", "HEAD", cwd=tree), cwd=fresh) != ""
     assert git("diff", git("rev-parse", "HEAD", cwd=tree), cwd=fresh) == ""
     assert git("rev-parse", "HEAD^{tree}", cwd=fresh) == git("rev-parse", "HEAD^{tree}", cwd=tree)
+
+
+def test_the_cover_letter_counts_the_mails_and_nothing_is_signed_off(tree: Path) -> None:
+    cover, *mails = sorted(Path(os.environ["RAM_DEVICE_SERIES"]).glob("*.patch"))
+    text = cover.read_text()
+    assert cover.name == "0000-cover-letter.patch"
+    assert f"[PATCH 00/{len(mails)}] RAM device regions" in text
+    assert f"These {len(mails)} patches apply to QEMU {os.environ['RAM_DEVICE_BASE']} " in text
+    assert "***" not in text and "$" not in text  # git's placeholders, ours
+    assert f" {len(git('diff', '--name-only', 'base', 'HEAD', cwd=tree).split())} files changed" in text
+    assert not [mail.name for mail in (cover, *mails) if "\nSigned-off-by:" in mail.read_text()]
 
 
 def test_an_export_of_the_tree_that_is_built_gives_the_patches_that_are_here(tree: Path, tmp_path: Path) -> None:

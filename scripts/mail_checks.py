@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is to be said of finished mails, without compiling QEMU: checkpatch.pl, clippy and rustfmt with QEMU's settings,
+and the way back to patches/."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from workplace import Refused, Workplace, run
+
+# What checkpatch.pl says rightly, and why the series does it all the same: the file, the words, the reason.
+ANSWERED = {
+    ("system/cpus.c", "architecture specific defines should be avoided"):
+        "where a signal's context has the program counter depends on the architecture, and ram_device_fixup() wants it",
+}
+FINDING = re.compile(r"^(?:ERROR|WARNING): (?P<words>.*)\n(?:#\d+: FILE: (?P<file>\S+?):\d+:\n)?", re.MULTILINE)
+
+
+def checkpatch(tree: Path, mail: Path) -> list[str]:
+    """Refuse a mail that checkpatch.pl complains of; the complaints that have an answer, with it."""
+    command = ["perl", "scripts/checkpatch.pl", "--no-signoff", str(mail.absolute())]
+    done = subprocess.run(command, cwd=tree, text=True, errors="replace", capture_output=True, check=False)
+    answers, left = [], []
+    for found in FINDING.finditer(done.stdout):
+        where, words = found["file"] or mail.name, found["words"]
+        if reason := ANSWERED.get((where, words)):
+            answers.append(f"{where}: {words}: {reason}")
+        else:
+            left.append(f"{where}: {words}")
+    if left or not re.search(r"^total: \d+ errors, \d+ warnings, [1-9]\d* lines checked$", done.stdout, re.MULTILINE):
+        raise Refused(f"checkpatch.pl says of {mail.name}:\n  " + "\n  ".join(left or [done.stdout + done.stderr])
+                      + f"\n  Repeat: cd {tree} && {' '.join(command)}")
+    return answers
+
+
+def rust_style(tree: Path, build: Path) -> None:
+    """Refuse a crate in which clippy or rustfmt, with the settings in the tree's rust/, finds something."""
+    environment = os.environ | {"CARGO_TARGET_DIR": str(build)}
+    for words in (["clippy", "--locked", "--quiet", "--package", "ram_device", "--tests", "--", "--deny", "warnings"],
+                  ["fmt", "--package", "ram_device", "--check"]):
+        run(["cargo", *words], cwd=tree / "rust", env=environment)
+
+
+def check_export(place: Workplace, tree: Path, checkout: Path, patches: Path) -> None:
+    """Refuse a series that an export of the tree which its mails make would write differently."""
+    exported = place.scratch("exported")
+    shutil.copytree(patches, exported)
+    run([sys.executable, "-B", str(Path(__file__).with_name("export.py")), "--base", place.base, "--work",
+         str(place.scratch("export-work")), "--tree", str(tree), "--checkout", str(checkout), "--patches",
+         str(exported)])
+    left = sorted(path.name for path in {*exported.iterdir(), *(exported / path.name for path in patches.iterdir())}
+                  if not path.is_file() or not (patches / path.name).is_file()
+                  or path.read_bytes() != (patches / path.name).read_bytes())
+    if left:
+        raise Refused(f"an export of {tree} differs from {patches} in {', '.join(left)}; see {exported}")
+    shutil.rmtree(exported)
+    shutil.rmtree(place.scratch("export-work"), ignore_errors=True)
