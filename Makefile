@@ -21,7 +21,7 @@ ifneq ($(origin QEMU_SRC),undefined)
 options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
 endif
 
-.PHONY: all check audit bench matrix storm suites build setup series series-check range-diff export install clean
+.PHONY: all check checker audit bench matrix storm suites build setup series series-check range-diff export install clean
 .PHONY: help
 
 all: setup
@@ -33,6 +33,12 @@ check:
 	@rm -f build/meson-logs/testlog.json
 	@$(MAKE) --no-print-directory all && $(meson) test -C build --print-errorlogs; status=$$?; \
 	$(python) scripts/results.py build && exit $$status
+
+# What is checked need not be ours, so nothing of ours is built but the peer.
+checker:
+	@$(if $(QEMU),,echo "checker: say which emulator, for instance: make checker QEMU=/usr/bin/qemu-system-aarch64" >&2; exit 2)
+	@scripts/needs python3 cargo rustc gcc libc6-dev
+	@$(python) tests/checker/run_checker.py $(ARGS) '$(QEMU)'
 
 matrix: setup
 	@ninja -C build matrix
@@ -84,6 +90,7 @@ clean:
 help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
 	@echo "make check     that, and all tests"
+	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
 	@echo "make matrix    every cache mode, engine, format and device into both kinds of BAR, four emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
 	@echo "               each access that they make to a device, held against C1 to C3"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""PCI configuration of the inner machine, `-M virt,highmem=on`, through its ECAM window."""
+"""PCI configuration of the inner machine, which is `-M virt,highmem=on` unless told otherwise, through its ECAM window."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Bar:
 class Function:
     """Function 0 of the device in one slot of a bus."""
 
-    def __init__(self, qtest: QTest, slot: int, bus: int = 0) -> None:
+    def __init__(self, qtest: QTest, slot: int, bus: int = 0, ecam: int = ECAM) -> None:
         self.qtest = qtest
-        self._config = ECAM + (bus << 20) + (slot << 15)
+        self._config = ecam + (bus << 20) + (slot << 15)
 
     def identity(self) -> int:
         """Device ID in the upper half, vendor ID in the lower."""

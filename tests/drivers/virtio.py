@@ -17,7 +17,7 @@ from drivers.request import ANSWER_SECONDS, DeviceNeedsReset, Segment, wait_unti
 from machines.qtest_client import EmulatorError, QTest
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET = 1, 2, 4, 8, 0x40
-EVENT_INDEX, VERSION_1 = 1 << 29, 1 << 32
+EVENT_INDEX, VERSION_1, ACCESS_PLATFORM = 1 << 29, 1 << 32, 1 << 33
 NETWORK_DEVICE, BLOCK_DEVICE, ENTROPY_DEVICE, SCSI_DEVICE = 1, 2, 4, 8
 
 DESC_NEXT, DESC_WRITE = 1, 2
@@ -59,7 +59,8 @@ class Transport(ABC):
         """Reset the device and make it ready, with those of the wanted features that it offers."""
         self.status = 0
         self.status = ACKNOWLEDGE | DRIVER
-        self.accept((wanted & self.offered()) | VERSION_1)
+        # A device that offers ACCESS_PLATFORM works with nobody who doesn't accept it.
+        self.accept(((wanted | ACCESS_PLATFORM) & self.offered()) | VERSION_1)
         self.status = ACKNOWLEDGE | DRIVER | FEATURES_OK
         if not self.status & FEATURES_OK:
             raise EmulatorError("the virtio device doesn't accept its own features")

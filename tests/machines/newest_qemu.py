@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's newest qemu-system-aarch64, to compare with: unpacked with all its libraries, never installed."""
+"""Debian's newest QEMU, to compare with: unpacked with all its libraries, never installed."""
 
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import debian_source
 from machines import debian
 from machines.error import MachineError
 
-PACKAGE = "qemu-system-arm"
+PACKAGES = {"aarch64": "qemu-system-arm", "x86_64": "qemu-system-x86"}
 DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -22,14 +23,23 @@ class NewestQemu:
     """The packages' contents, all in one folder as if they were installed there."""
 
     root: Path
+    program: str
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """How to run it: with the C library that it was linked with, not with this machine's."""
         (loader,) = self.root.glob("usr/lib*/ld-linux-*.so.*")
         (libraries,) = {library.parent for library in self.root.glob("usr/lib/*/libc.so.6")}
-        program = self.root / "usr/bin/qemu-system-aarch64"
-        return [str(loader), "--library-path", str(libraries), str(program),
+        return [str(loader), "--library-path", str(libraries), str(self.root / "usr/bin" / self.program),
                 "-L", str(self.root / "usr/share/qemu"), *arguments]  # fmt: skip
+
+    def script(self, folder: Path) -> Path:
+        """The same as one program, which finds its modules, too."""
+        (modules,) = self.root.glob("usr/lib/*/qemu")
+        path = folder / self.program
+        command = shlex.join(self.command([]))
+        path.write_text(f'#!/bin/sh\nQEMU_MODULE_DIR={shlex.quote(str(modules))} exec {command} "$@"\n')
+        path.chmod(0o755)
+        return path
 
     @property
     def version(self) -> str:
@@ -38,15 +48,17 @@ class NewestQemu:
         return printed.split()[3]
 
 
-def newest_qemu() -> NewestQemu:
+def newest_qemu(architecture: str = "aarch64") -> NewestQemu:
     """The emulator from the cache; MachineError says why it can't be had."""
-    return NewestQemu(debian.filled(debian.cache_folder() / f"newest-{PACKAGE}", _download))
+    package = PACKAGES[architecture]
+    folder = debian.filled(debian.cache_folder() / f"newest-{package}", lambda unfinished: _download(package, unfinished))
+    return NewestQemu(folder, f"qemu-system-{architecture}")
 
 
-def _download(folder: Path) -> None:
+def _download(package: str, folder: Path) -> None:
     mirrors = debian_source.mirrors() if debian_source.is_debian() else []
     architecture = DEBIAN_ARCHITECTURES.get(platform.machine())
     if not mirrors or not architecture:
-        raise MachineError(f"no {PACKAGE} of Debian's for this machine: it has no apt source of Debian")
+        raise MachineError(f"no {package} of Debian's for this machine: it has no apt source of Debian")
     with debian.apt_of(architecture, debian_source.stanzas("deb", debian_source.UNSTABLE, mirrors)) as apt:
-        apt.unpack_with_dependencies(PACKAGE, folder)
+        apt.unpack_with_dependencies(package, folder)

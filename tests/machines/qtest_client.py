@@ -70,6 +70,12 @@ class QTest:
     def write32(self, address: int, value: int) -> None:
         self.command(f"writel {address:#x} {value:#x}")
 
+    def read64(self, address: int) -> int:
+        return int(self.command(f"readq {address:#x}"), 0)
+
+    def write64(self, address: int, value: int) -> None:
+        self.command(f"writeq {address:#x} {value:#x}")
+
     def read16(self, address: int) -> int:
         return int(self.command(f"readw {address:#x}"), 0)
 

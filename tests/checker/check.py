@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The whole check of one emulator, step by step."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import engine
+import exactness
+import network
+import speed
+import storage
+from findings import BLK, KIB, NET, NVME, RAISED, SCSI, Check, Findings, Request
+from machine import Machine, started
+from machines.qtest_client import EmulatorError
+from network import Network
+from peer import Peer
+from storage import Disk, Storage
+from subject import CannotCheck, Subject
+
+MIB = KIB * KIB
+FEWER_SIZES = (512, 4 * KIB, 8 * KIB, 1 * MIB)
+O_DIRECT_SIZES = (512, 4 * KIB, 1 * MIB)
+FAILS_ANYWAY = "fails with its data in ordinary RAM, too, so nothing is said of BARs"
+
+Progress = Callable[[str], None]
+
+
+def check(subject: Subject, peer: Peer, folder: Path, progress: Progress) -> Findings:
+    """Everything that the checker looks at."""
+    board = subject.board
+    findings = Findings(str(subject.program), subject.version, board.architecture, board.machine)
+    progress("the device's own DMA, interrupt and registers")
+    with started(subject, peer, [], folder) as machine:
+        findings.region = region_lines(machine)
+        findings.checks += exactness.by_processor(machine)
+        findings.checks += [engine.check_engine(machine), engine.check_interrupt(machine)]
+        machine.emulator.quit()
+    if not subject.has_device(storage.DRIVERS[BLK]):
+        raise CannotCheck(
+            f"{subject.program} has no {storage.DRIVERS[BLK]}, the device that is looked at most closely."
+        )
+    _virtio_blk(subject, peer, folder, findings, progress)
+    for device in (SCSI, NVME):
+        if subject.has_device(storage.DRIVERS[device]):
+            progress(device)
+            with Storage(subject, peer, Disk(device), folder) as disk:
+                if storage.works_in_ram(disk):
+                    findings.requests += storage.all_sizes(disk, FEWER_SIZES)
+                else:
+                    findings.checks.append(Check(device, None, FAILS_ANYWAY))
+    if subject.has_device(network.DRIVER):
+        progress(NET)
+        packets = Network(subject, peer, folder)
+        if network.works_in_ram(packets):
+            findings.requests += network.all_sizes(packets)
+        else:
+            findings.checks.append(Check(NET, None, FAILS_ANYWAY))
+    if findings.limit and subject.has_property(storage.DRIVERS[BLK], RAISED.partition("=")[0]):
+        progress("raised bounce buffers")
+        findings.raised_bounce_buffer = _raised_bounce_buffer(subject, peer, folder)
+    findings.checks.append(_another_client(subject, peer, folder))
+    return findings
+
+
+def region_lines(machine: Machine) -> list[str]:
+    """What `info mtree` says of BAR 4's mapped parts: their kind, and our series' verdict if it is there."""
+    lines = re.findall(r"\(prio \d+, (ramd[^)]*)\): .*BAR 4 (mmaps\[\d+\])", machine.emulator.monitor("info mtree"))
+    return list(dict.fromkeys(f"{part}: {kind}" for kind, part in lines))
+
+
+def _virtio_blk(subject: Subject, peer: Peer, folder: Path, findings: Findings, progress: Progress) -> None:
+    progress(BLK)
+    with Storage(subject, peer, Disk(BLK), folder) as disk:
+        if not storage.works_in_ram(disk):
+            raise CannotCheck(f"{subject.program}: {BLK} {FAILS_ANYWAY}")
+        made = storage.all_sizes(disk)
+        findings.requests += made
+        findings.limit = storage.find_limit(disk, made)
+        findings.checks.append(exactness.by_dma(disk))
+        progress(f"{BLK}, throughput")
+        findings.speed = speed.measure(disk, made)
+    progress(f"{BLK}, cache=none")
+    findings.o_direct_not_checked = no_o_direct(folder)
+    if not findings.o_direct_not_checked:
+        with Storage(subject, peer, Disk(BLK, cache="none"), folder) as disk:
+            sizes = tuple(size for size in O_DIRECT_SIZES if not findings.limit or size <= findings.limit.works)
+            findings.o_direct = storage.all_sizes(disk, sizes)
+
+
+def _raised_bounce_buffer(subject: Subject, peer: Peer, folder: Path) -> list[Request]:
+    """Each virtio device that failed once more, with larger bounce buffers: the only remedy that an unpatched QEMU has."""
+    made = []
+    for device in (BLK, SCSI):
+        with Storage(subject, peer, Disk(device, f",{RAISED}"), folder) as disk:
+            made += storage.all_sizes(disk, (8 * KIB, 1 * MIB))
+    return made + network.all_sizes(Network(subject, peer, folder, f",{RAISED}"), (8 * KIB,))
+
+
+def no_o_direct(folder: Path) -> str:
+    """Why files in the folder can't be opened with O_DIRECT; nothing if they can."""
+    try:
+        os.close(os.open(folder / "o_direct", os.O_CREAT | os.O_RDWR | os.O_DIRECT))
+    except OSError as error:
+        return f"files in {folder} can't be opened with O_DIRECT: {error.strerror}; set TMPDIR to another file system"
+    return ""
+
+
+def _another_client(subject: Subject, peer: Peer, folder: Path) -> Check:
+    """The first part of BAR 4 is found as the emulators before have left it."""
+    left = b"left by an emulator before"
+    peer.memory[: len(left)] = left
+    with started(subject, peer, [], folder) as machine:
+        try:
+            found = machine.qtest.read(machine.memory, len(left))
+        except EmulatorError as error:
+            return Check("another emulator at the same peer", False, str(error))
+    return Check("another emulator at the same peer", found == left, "finds the BAR as it was left")

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The emulators that the checker is run on, each once, and the peer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peer
+import pytest
+from machines import emulators
+from machines.error import MachineError
+from machines.newest_qemu import newest_qemu
+from subject import OLDEST, CannotCheck, probe
+
+CHECKER = Path(__file__).with_name("run_checker.py")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the checker has answered."""
+
+    status: int
+    printed: str
+    errors: str
+
+    def json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.printed)
+        return parsed
+
+
+def run_checker(*arguments: str | Path) -> Run:
+    command = [sys.executable, "-B", str(CHECKER), *map(str, arguments)]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def peer_program() -> Path:
+    """The peer; without a compiler that can build it the test is skipped."""
+    try:
+        return peer.build()
+    except peer.NoCompiler as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session", params=["aarch64", "x86_64"])
+def newest(request: pytest.FixtureRequest, peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The checker on Debian's newest QEMU."""
+    try:
+        emulator = newest_qemu(request.param).script(tmp_path_factory.mktemp("newest"))
+    except MachineError as why:
+        pytest.skip(str(why))
+    return run_checker(emulator, "--peer", peer_program, "--json")
+
+
+def given(variant: str) -> Path:
+    """The variant's emulator, if it is one that has vfio-user."""
+    emulator = emulators.wanted(variant)
+    try:
+        probe(emulator)
+    except CannotCheck as why:
+        if "too old" in str(why):
+            pytest.skip(f"{why} Its series is checked by tests/vfio.")
+        raise
+    return emulator
+
+
+@pytest.fixture(scope="session")
+def patched(peer_program: Path) -> Run:
+    """The checker on the emulator with the series."""
+    return run_checker(given("patched"), "--peer", peer_program, "--json")
+
+
+@pytest.fixture(scope="session")
+def stock(peer_program: Path) -> Run:
+    """The checker on the same QEMU without it."""
+    return run_checker(given("stock"), "--peer", peer_program, "--json")
+
+
+@pytest.fixture
+def too_old() -> Path:
+    """An emulator that is older than vfio-user."""
+    for emulator in (emulators.given("patched"), Path("/usr/bin/qemu-system-x86_64")):
+        if emulator and emulator.exists():
+            printed = subprocess.run([emulator, "--version"], text=True, capture_output=True, check=True).stdout
+            version = tuple(map(int, printed.split()[3].split(".")[:2]))
+            if version < OLDEST:
+                return emulator
+    pytest.skip(f"no QEMU older than {OLDEST[0]}.{OLDEST[1]} here")

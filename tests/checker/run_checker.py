@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Checks what an emulator makes of DMA into the memory of a passed-through PCI device.
+
+    run_checker.py /usr/bin/qemu-system-aarch64 [--json] [--peer PROGRAM]
+
+Neither a GPU nor KVM nor root is needed. docs/checker.md says what is looked at. Exit status: 0 fine, 1 affected,
+2 it couldn't be checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # drivers/ and machines/ are beside this folder
+
+import peer
+import report
+from check import check
+from findings import NOT_CHECKED
+from machines.qtest_client import EmulatorError
+from subject import CannotCheck, probe
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("emulator", type=Path, help="qemu-system-aarch64 or qemu-system-x86_64, 10.1 or newer")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--peer", type=Path, help="a built vfio-user-gpu; without it cargo builds it")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_CHECKED))  # ends the emulator and the peer as well
+    begun = time.monotonic()
+
+    def progress(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+    try:
+        subject = probe(chosen.emulator)
+        if not chosen.peer:
+            progress("building the peer")
+        program = chosen.peer or peer.build()
+        with tempfile.TemporaryDirectory(prefix="checker-") as name:
+            folder = Path(name)
+            with peer.running(program, folder) as running:
+                findings = check(subject, running, folder, progress)
+    except CannotCheck as why:
+        print(f"checker: {why}", file=sys.stderr)
+        return NOT_CHECKED
+    except EmulatorError as error:
+        print(
+            f"checker: {chosen.emulator} ended, or went wrong, in a way that says nothing of DMA: {error}",
+            file=sys.stderr,
+        )
+        return NOT_CHECKED
+    print(report.as_json(findings) if chosen.json else report.table(findings))
+    return findings.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
