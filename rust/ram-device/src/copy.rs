@@ -9,7 +9,7 @@ use core::{
 
 use crate::{
     plan::{Misaligned, Plan, Run, Width},
-    port::{opaque, ram_load, ram_store, Port, Word},
+    port::{opaque, opaque_mut, ram_load, ram_store, Port, Word},
 };
 
 /// A transfer whose two sides are known, in one of the two directions.
@@ -50,7 +50,7 @@ impl Transfer for Read {
     fn from(&self, offset: usize) -> Self {
         Self {
             device: opaque(self.device.wrapping_add(offset)),
-            ram: opaque(self.ram.wrapping_add(offset)) as *mut u8,
+            ram: opaque_mut(self.ram.wrapping_add(offset)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Transfer for Write {
     #[inline(always)]
     fn from(&self, offset: usize) -> Self {
         Self {
-            device: opaque(self.device.wrapping_add(offset)) as *mut u8,
+            device: opaque_mut(self.device.wrapping_add(offset)),
             ram: opaque(self.ram.wrapping_add(offset)),
         }
     }

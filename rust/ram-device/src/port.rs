@@ -372,6 +372,13 @@ pub fn opaque(addr: *const u8) -> *const u8 {
     addr
 }
 
+/// [`opaque`] for an address that is written to.
+#[inline(always)]
+#[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
+pub fn opaque_mut(addr: *mut u8) -> *mut u8 {
+    opaque(addr) as *mut u8
+}
+
 /// Loads from the RAM side, at any alignment (C5).
 ///
 /// The guest may write there at the same time; on x86-64 and aarch64 the

@@ -308,5 +308,5 @@ fn devices_that_come_and_go_under_copies_in_several_threads_are_survived() {
             complete += all;
         }
     });
-    assert!(complete > 0 && broken > 0, "{} and {}", complete, broken);
+    assert!(complete > 0 && broken > 0, "{complete} and {broken}");
 }
