@@ -6,7 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/rcu.h"
-#include "exec/memory.h"
+#include "system/dma.h"
 #include "system/ram-device.h"
 #include "system/ram-device-iov.h"
 

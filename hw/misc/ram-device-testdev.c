@@ -506,7 +506,13 @@ static const Property rdt_properties[] = {
                             direct, ON_OFF_AUTO_AUTO),
 };
 
-static void rdt_class_init(ObjectClass *klass, void *data)
+/* What QOM hands to class_init(): const in QEMU 10.1 and later */
+typedef typeof(__builtin_choose_expr(
+    __builtin_types_compatible_p(typeof_field(TypeInfo, class_init),
+                                 void (*)(ObjectClass *, void *)),
+    (void *)NULL, (const void *)NULL)) RdtClassData;
+
+static void rdt_class_init(ObjectClass *klass, RdtClassData data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     PCIDeviceClass *k = PCI_DEVICE_CLASS(klass);

@@ -245,7 +245,8 @@ static void test_off_the_end(const void *data)
 static void test_table_off_the_end(const void *data)
 {
     RamDeviceTarget target = *(const RamDeviceTarget *)data;
-    RamDeviceBlk *b = rdb_new("", "", "");
+    /* So long that a page holds only a part of the descriptor ring */
+    RamDeviceBlk *b = rdb_new("", "queue-size=512", "");
     const RamDeviceMemory *m = &b->vm->memory[target];
     BlkLayout l = rdb_plain;
     QGuestAllocator end;
