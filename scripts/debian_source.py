@@ -20,6 +20,10 @@ OTHER_WAY = ("Give QEMU's source yourself: make QEMU_SRC=PATH, where PATH is an 
              "a release tarball or a git checkout of {base}.x")
 
 
+class Unlisted(Refused):
+    """A suite that has no version of the base."""
+
+
 @dataclass(frozen=True)
 class Mirror:
     """One of the machine's apt sources: where it is and what proves its signature."""
@@ -36,7 +40,7 @@ def mirrors(configuration: Path = APT_CONFIGURATION) -> list[Mirror]:
         text = "".join(line for line in path.read_text().splitlines(True) if not line.startswith("#"))
         for stanza in re.split(r"\n\s*\n", text):
             fields = {key.lower(): value.strip()
-                      for key, value in re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, re.M)}
+                      for key, value in re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE)}
             if "main" in fields.get("components", "").split() and fields.get("enabled", "yes") != "no":
                 found.append(Mirror(fields.get("uris", ""), fields.get("suites", ""), fields.get("signed-by", "")))
     for path in [configuration / "sources.list", *sorted((configuration / "sources.list.d").glob("*.list"))]:
@@ -67,29 +71,25 @@ def stanzas(kind: str, suite: str, known: list[Mirror]) -> str:
 def is_debian() -> bool:
     """Whether this machine's mirrors can be expected to have Debian's suites."""
     release = Path("/etc/os-release")
-    return release.is_file() and re.search(r'^ID="?debian"?$', release.read_text(), re.M) is not None
+    return release.is_file() and re.search(r'^ID="?debian"?$', release.read_text(), re.MULTILINE) is not None
 
 
 def download(base: str, suite: str, folder: Path) -> Path:
-    """Fetch QEMU's original tarball of the suite into the folder; its path there."""
+    """Fetch the original tarball of the base's newest version in the suite into the folder; its path there."""
     known = mirrors() if is_debian() else []
     if not known:
         raise Refused(f"asked for QEMU {base} from Debian {suite}, but this machine has no apt source of Debian.\n"
                       f"  {OTHER_WAY.format(base=base)}.")
-    for name in ("parts", "lists/partial", "cache/archives/partial", "files"):
-        (folder / name).mkdir(parents=True)
-    (folder / "parts" / "qemu.sources").write_text(stanzas("deb-src", suite, known))
-    private = {"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": folder / "parts",
-               "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache",
-               "APT::Update::Error-Mode": "any", "Acquire::Retries": "2", "Acquire::http::Timeout": "60"}
-    if os.geteuid() == 0:
-        private["APT::Sandbox::User"] = "root"
-    apt = ["apt-get", "-q", *(word for name, value in private.items() for word in ("-o", f"{name}={value}"))]
+    options = configure(folder, stanzas("deb-src", suite, known))
     say(f"downloading QEMU {base}'s source from Debian {suite} (40 MB)")
     try:
-        run([*apt, "update"])
+        run(["apt-get", *options, "update"])
         downloaded(f"Debian {suite}'s list of sources", size(folder / "lists"))
-        run([*apt, "source", "--download-only", "--tar-only", "qemu"], cwd=folder / "files")
+        listed = versions(run(["apt-cache", *options, "showsrc", "--only-source", "qemu"]))
+        mine = newest(base, suite, listed)
+        run(["apt-get", *options, "source", "--download-only", "--tar-only", f"qemu={mine}"], cwd=folder / "files")
+    except Unlisted:
+        raise
     except Refused as failure:
         said = [line.strip() for line in str(failure).splitlines() if line.strip().startswith(("E:", "W:"))]
         raise Refused(f"asked for QEMU {base} from Debian {suite}, but apt could not get it:\n"
@@ -97,6 +97,34 @@ def download(base: str, suite: str, folder: Path) -> Path:
     tarball, = (folder / "files").glob("qemu_*.orig.tar.*[!c]")
     downloaded(tarball.name, tarball.stat().st_size)
     return tarball
+
+
+def configure(folder: Path, sources: str) -> list[str]:
+    """Make an apt configuration in the folder; the options that make apt use it and nothing of the machine's."""
+    for name in ("parts", "lists/partial", "cache/archives/partial", "files"):
+        (folder / name).mkdir(parents=True)
+    (folder / "parts" / "qemu.sources").write_text(sources)
+    private = {"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": folder / "parts",
+               "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache",
+               "APT::Update::Error-Mode": "any", "Acquire::Retries": "2", "Acquire::http::Timeout": "60"}
+    if os.geteuid() == 0:
+        private["APT::Sandbox::User"] = "root"
+    return ["-q", *(word for name, value in private.items() for word in ("-o", f"{name}={value}"))]
+
+
+def versions(listed: str) -> list[str]:
+    """The versions in what `apt-cache showsrc` says, oldest first."""
+    found = set(re.findall(r"^Version: (\S+)", listed, re.MULTILINE))
+    return sorted(found, key=lambda version: [int(number) for number in re.findall(r"\d+", version)])
+
+
+def newest(base: str, suite: str, listed: list[str]) -> str:
+    """The newest of the versions that is a release of the base."""
+    mine = [version for version in listed if re.match(rf"(\d+:)?{re.escape(base)}\.\d+([+-]|$)", version)]
+    if not mine:
+        raise Unlisted(f"asked for QEMU {base} from Debian {suite}, whose source packages are now of "
+                       f"{', '.join(listed) or 'no version at all'}.\n  {OTHER_WAY.format(base=base)}.")
+    return mine[-1]
 
 
 def size(folder: Path) -> int:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""scripts/debian_source.py: which of a suite's versions is taken, and what is said of a base that can't be had."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import debian_source
+import pytest
+from conftest import Bench, git
+
+APT_GET = """#!/bin/sh
+for word; do
+    case $word in
+    qemu=*) echo "$word" >{folder}/asked; cp {folder}/qemu_0+ds.orig.tar.xz . 2>/dev/null || {{
+        echo "E: Failed to fetch $word  404  Not Found" >&2; exit 100; }} ;;
+    esac
+done
+"""
+
+
+@pytest.fixture
+def suite(bench: Bench) -> Path:
+    """A folder with an apt whose suites have the versions in its file `listed` and, for any of them, one tarball."""
+    if not (debian_source.is_debian() and debian_source.mirrors()):
+        pytest.skip("this machine has no apt source of Debian")
+    folder = bench.folder / "suite"
+    folder.mkdir()
+    (folder / "listed").write_text("")
+    (folder / "apt-get").write_text(APT_GET.format(folder=folder))
+    (folder / "apt-cache").write_text(f"#!/bin/sh\nsed 's/^/Version: /' {folder}/listed\n")
+    for program in ("apt-get", "apt-cache"):
+        (folder / program).chmod(0o755)
+    return folder
+
+
+def fill(suite: Path, bench: Bench, *versions: str) -> None:
+    """Let the suite's list of sources name these versions."""
+    (suite / "listed").write_text("".join(f"{version}\n" for version in versions))
+    with tarfile.open(suite / "qemu_0+ds.orig.tar.xz", "w:xz") as tarball:
+        tarball.add(bench.qemu, "qemu")
+
+
+def test_of_the_versions_that_a_suite_has_the_newest_of_the_base_is_taken(bench: Bench, suite: Path) -> None:
+    fill(suite, bench, "1:10.0.9+ds-1", "1:11.1.3+ds-1", "1:10.0.14+ds-1+deb13u1", "1:10.0.15~rc1+ds-1", "1:10.0.2+ds-2")
+    done = bench.script("source", PATH=f"{suite}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    assert (suite / "asked").read_text() == "qemu=1:10.0.14+ds-1+deb13u1\n"
+    assert git("show", "base:VERSION", cwd=bench.work / "source.git") == "10.0.9"
+
+
+def test_a_base_that_the_suite_has_no_longer_is_named_with_what_was_found(bench: Bench, suite: Path) -> None:
+    fill(suite, bench, "1:11.1.3+ds-1", "1:10.1.2+ds-1", "1:100.0.1+ds-1")
+    said = bench.refuses("source", PATH=f"{suite}:{os.environ['PATH']}")
+    assert "asked for QEMU 10.0 from Debian trixie" in said
+    assert "1:10.1.2+ds-1, 1:11.1.3+ds-1, 1:100.0.1+ds-1" in said
+    assert "make QEMU_SRC=PATH" in said and not (suite / "asked").exists()
+
+
+def test_a_base_that_is_listed_but_gone_is_named_with_what_apt_said(bench: Bench, suite: Path) -> None:
+    fill(suite, bench, "1:10.0.14+ds-1")
+    (suite / "qemu_0+ds.orig.tar.xz").unlink()
+    said = bench.refuses("source", PATH=f"{suite}:{os.environ['PATH']}")
+    assert "asked for QEMU 10.0 from Debian trixie" in said and "404  Not Found" in said and "make QEMU_SRC=PATH" in said
