@@ -22,6 +22,7 @@ from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script
 BRANCH = "ram-device"
 # What plain direct mapping has of QEMU's own: the block layer, which doesn't bounce, and the handling of SIGBUS.
 QEMUS_OWN = ("block", "system/cpus.c", "util/main-loop.c", "util/qemu-thread-posix.c")
+APPLIED = "refs/ram-device/applied"  # the series' last commit, where that is all that was asked for
 KNOWN = "refs/ram-device/known"  # the last commit of the branch whose content is in patches/ too
 
 
@@ -31,10 +32,15 @@ def main() -> None:
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where the new files are")
     parser.add_argument("--patches", type=Path, help="where the patches are (default: CHECKOUT/patches/BASE)")
     parser.add_argument("--direct", action="store_true", help="prepare direct/tree as well, to compare with")
+    parser.add_argument("--apply-only", action="store_true", help=f"make the series' commits ({APPLIED}), but no tree")
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
     with place.locked():
         _, entries = series.read((options.patches or checkout / "patches" / place.base).resolve())
+        if options.apply_only:
+            series.find_files(place, checkout, entries)
+            git("update-ref", APPLIED, apply(place, imported(place), checkout, entries), GIT_DIR=place.repository)
+            return
         prepare(place, checkout, entries)
         if options.direct:
             prepare_direct(place)
@@ -42,9 +48,7 @@ def main() -> None:
 
 def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> None:
     """Bring the workplace's trees up to date with the series and the checkout's files."""
-    base = reference(place, "refs/tags/base")
-    if not base:
-        raise Refused(f"{place.root} has no QEMU source yet: run scripts/source.py first")
+    base = imported(place)
     recover(place)
     series.find_files(place, checkout, entries)
     stamp, wanted = place.root / "tree.stamp", fingerprint(base, checkout, entries)
@@ -88,6 +92,14 @@ def supply(place: Workplace, tree: Path) -> None:
     """Give a tree what its build needs and Debian's source lacks."""
     firmware.supply(place, tree)
     crates.supply(place, tree)
+
+
+def imported(place: Workplace) -> str:
+    """The commit that is the base."""
+    base = reference(place, "refs/tags/base")
+    if not base:
+        raise Refused(f"{place.root} has no QEMU source yet: run scripts/source.py first")
+    return base
 
 
 def reference(place: Workplace, name: str) -> str:
