@@ -2,10 +2,8 @@
 
 //! The PCI configuration space: BARs that can be sized, INTA, and one MSI.
 
-use crate::layout::{Layout, REGISTER_BAR_SIZE};
+use crate::layout::{Layout, CONFIG_SIZE, REGISTER_BAR_SIZE};
 
-/// The size of the configuration space.
-pub const CONFIG_SIZE: usize = 256;
 /// The vendor that QEMU's own test devices have.
 pub const VENDOR: u16 = 0x1234;
 /// Ours among its devices.

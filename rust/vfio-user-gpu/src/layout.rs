@@ -13,14 +13,14 @@ use vfio_bindings::bindings::vfio::{
 };
 use vfio_user::{IrqInfo, ServerRegion, SparseArea};
 
-use crate::config::CONFIG_SIZE;
-
 /// The region of the registers.
 pub const REGISTER_BAR: u32 = VFIO_PCI_BAR0_REGION_INDEX;
 /// The region of the memory; as a 64-bit BAR it takes the next one's place too.
 pub const MEMORY_BAR: u32 = VFIO_PCI_BAR4_REGION_INDEX;
 /// The region of the configuration space.
 pub const CONFIG: u32 = VFIO_PCI_CONFIG_REGION_INDEX;
+/// The size of the configuration space.
+pub const CONFIG_SIZE: usize = 256;
 /// The size of the registers' BAR.
 pub const REGISTER_BAR_SIZE: u64 = 16 << 10;
 /// The size of each hole; pages are no larger on any host.
