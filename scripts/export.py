@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 
 import series
-from tree import BRANCH, KNOWN, check_branch, check_unedited, reference
+from commits import BRANCH, KNOWN, reference
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
+from worktrees import check_branch, check_unedited
 
 Git = Callable[..., str]
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import commits
 import series
-from tree import BRANCH, apply, reference
+from commits import BRANCH, reference
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run, run_script, say, workplace
 
 
@@ -57,7 +58,7 @@ def at_revision(place: Workplace, checkout: Path, revision: str) -> str:
         raise Refused(f"asked to compare with {revision}, which has no patches/{place.base}/series")
     _, entries = series.read(old / "patches" / place.base)
     series.find_files(place, old, entries)
-    commit = apply(place, base, old, entries)
+    commit = commits.make(place, base, old, entries)
     packed.unlink()
     shutil.rmtree(old)
     return f"{base}..{commit}"

@@ -17,7 +17,7 @@ import firmware
 import mail_checks
 import mails
 from commit_build import CommitBuild
-from tree import BRANCH
+from commits import BRANCH
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
 
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Worktrees of a workplace's repository: made, moved to another commit, and kept from losing what somebody did there.
+
+Only files that differ are written anew, so that a build goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from workplace import Refused, Workplace, git, say
+
+
+def worktree(place: Workplace, name: str, commit: str, *options: str) -> Path:
+    """A new worktree in a scratch place, without a branch."""
+    path = place.scratch(name)
+    git("worktree", "prune", GIT_DIR=place.repository)
+    git("worktree", "add", "--quiet", "--detach", *options, path, commit, GIT_DIR=place.repository)
+    return path
+
+
+def check_unedited(tree: Path) -> None:
+    """Refuse to go on over work that was not committed."""
+    edits = git("status", "--porcelain", "--untracked-files=no", cwd=tree).rstrip()
+    if edits:
+        raise Refused(f"{tree} has edits that are not in the series:\n{edits}\n"
+                      f"  Keep them: commit them there (git -C {tree} commit -a), then `make export`.\n"
+                      f"  Or put them away: git -C {tree} stash")
+
+
+def check_branch(tree: Path, branch: str) -> None:
+    """Refuse to take somebody's unfinished rebase for the series."""
+    if git("branch", "--show-current", cwd=tree).strip() != branch:
+        raise Refused(f"{tree} isn't on {branch or 'the base'}.\n  Finish what you do there (a rebase?), then: "
+                      f"git -C {tree} checkout {branch or 'base'}")
+
+
+def move(place: Workplace, tree: Path, commit: str, branch: str = "") -> None:
+    """Let a worktree show a commit; files that are the same in it keep their time stamps."""
+    if not tree.is_dir():
+        tree.parent.mkdir(exist_ok=True)
+        fresh = worktree(place, tree.name, commit)
+        if branch:
+            git("checkout", "--quiet", "-B", branch, cwd=fresh)
+        git("worktree", "move", fresh, tree, GIT_DIR=place.repository)
+        return
+    journal = place.root / "moving"
+    journal.write_text(json.dumps([tree.name, commit, branch]))
+    try:
+        git("checkout", "--quiet", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
+    except Refused:
+        journal.unlink()  # git moved nothing: an untracked file is in its way
+        raise
+    journal.unlink()
+
+
+def recover(place: Workplace) -> None:
+    """Finish a move that was interrupted: the worktree was free of edits when it began."""
+    journal = place.root / "moving"
+    if not journal.is_file():
+        return
+    name, commit, branch = json.loads(journal.read_text())
+    tree = place.root / name
+    if tree.is_dir():
+        say(f"finishing an interrupted checkout of {tree}")
+        Path(git("rev-parse", "--absolute-git-dir", cwd=tree).strip(), "index.lock").unlink(missing_ok=True)
+        git("checkout", "--quiet", "--force", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
+    journal.unlink()
