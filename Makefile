@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TIMES ?= 5
 FROM ?= 1
-AGAINST ?= 10.2
+AGAINST ?= $(if $(filter 10.0,$(BASE)),10.2,10.0)
 work = build/qemu/$(BASE)
 python = python3 -B
 meson = build/venv/bin/meson
@@ -74,7 +74,9 @@ series-check: series
 	@$(python) scripts/python_env.py build/venv
 	@$(python) scripts/series_check.py --base $(BASE) --work $(work) --python build/venv/bin/python --from $(FROM)
 
-range-diff: series
+range-diff:
+	@$(if $(OLD),,$(MAKE) --no-print-directory series BASE=$(AGAINST))
+	@$(MAKE) --no-print-directory series
 	@$(python) scripts/range_diff.py --base $(BASE) --work $(work) \
 		$(if $(OLD),--old '$(OLD)',--against '$(AGAINST)')
 
