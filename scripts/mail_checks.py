@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from workplace import Refused, Workplace, run
 
@@ -18,7 +18,8 @@ ANSWERED = {
     ("system/cpus.c", "architecture specific defines should be avoided"):
         "where a signal's context has the program counter depends on the architecture, and ram_device_fixup() wants it",
 }
-FINDING = re.compile(r"^(?:ERROR|WARNING): (?P<words>.*)\n(?:#\d+: FILE: (?P<file>\S+?):\d+:\n)?", re.MULTILINE)
+FINDING = re.compile(r"^(?:ERROR|WARNING): (?P<words>.*)\n(?:#\d+: FILE: (?P<file>\S+?):\d+:\n)?"
+                     r"(?:\n(?P<new>(?:  \S+\n)+)\nDoes MAINTAINERS need updating)?", re.MULTILINE)
 
 
 def checkpatch(tree: Path, mail: Path) -> list[str]:
@@ -28,14 +29,27 @@ def checkpatch(tree: Path, mail: Path) -> list[str]:
     answers, left = [], []
     for found in FINDING.finditer(done.stdout):
         where, words = found["file"] or mail.name, found["words"]
-        if reason := ANSWERED.get((where, words)):
-            answers.append(f"{where}: {words}: {reason}")
+        if found["new"]:  # of QEMU 10.2 on checkpatch.pl asks it of each mail, not of the series
+            unknown = unmaintained(tree, found["new"].split())
+            words, reason = f"{words} {', '.join(unknown)}", "" if unknown else "in the end MAINTAINERS has them all"
+        else:
+            reason = ANSWERED.get((where, words), "")
+        if reason:
+            answers.append(f"{where}: {words.rstrip(': ')}: {reason}")
         else:
             left.append(f"{where}: {words}")
     if left or not re.search(r"^total: \d+ errors, \d+ warnings, [1-9]\d* lines checked$", done.stdout, re.MULTILINE):
         raise Refused(f"checkpatch.pl says of {mail.name}:\n  " + "\n  ".join(left or [done.stdout + done.stderr])
                       + f"\n  Repeat: cd {tree} && {' '.join(command)}")
     return answers
+
+
+def unmaintained(tree: Path, files: list[str]) -> list[str]:
+    """Those of the files that no pattern in the finished tree's MAINTAINERS covers."""
+    patterns = re.findall(r"^F: +(\S+)$", (tree / "MAINTAINERS").read_text(encoding="utf-8"), re.MULTILINE)
+    return [file for file in files
+            if not any(file.startswith(pattern) if pattern.endswith("/") else
+                       PurePosixPath("/", file).match(f"/{pattern}") for pattern in patterns)]
 
 
 def rust_style(tree: Path, build: Path) -> None:

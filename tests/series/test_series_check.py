@@ -36,6 +36,9 @@ chmod +x pyvenv/bin/meson
 """
 CHECKPATCH = r"""my $text = join '', <>;
 print "WARNING: ugly\n#7: FILE: system/physmem.c:1:\n" if $text =~ /ugly/;
+my @new = $text =~ /\bnew (\S+) here/g;
+print "WARNING: added, moved or deleted file(s):\n\n", (map "  $_\n", @new), "\nDoes MAINTAINERS need updating?\n\n"
+    if @new;
 print "total: 0 errors, 0 warnings, 9 lines checked\n";
 """
 MORE_FILES = {
@@ -43,6 +46,7 @@ MORE_FILES = {
     "pythondeps.toml": "",
     "scripts/meson-buildoptions.sh": "",
     "scripts/checkpatch.pl": CHECKPATCH,
+    "MAINTAINERS": "Things\nF: hw/*.c\nF: rust/thing/\n",
     "configs/devices/aarch64-softmmu/default.mak": "# CONFIG_SBSA_REF=n\n",
     "configs/devices/arm-softmmu/default.mak": "# CONFIG_TEST_DEVICES=n\n# CONFIG_DIGIC=n\n",
 }
@@ -155,6 +159,18 @@ def test_what_checkpatch_complains_of_is_refused(built: Bench) -> None:
     second_patch(built, "int ugly;")
     said = refuse(built)
     assert "checkpatch.pl says of 0002-physmem-hook.patch:\n  system/physmem.c: ugly" in said
+
+
+def test_new_files_that_maintainers_covers_are_answered(built: Bench) -> None:
+    second_patch(built, "int a; /* new hw/new.c here, new rust/thing/src/new.rs here */")
+    said = check(built)
+    assert "-- checkpatch.pl, answered: 0002-physmem-hook.patch: added, moved or deleted file(s): " \
+           "in the end MAINTAINERS has them all" in said
+
+
+def test_new_files_that_maintainers_does_not_cover_are_refused(built: Bench) -> None:
+    second_patch(built, "int a; /* new hw/new.c here, new hw/misc/new.c here, new rust/new.rs here */")
+    assert "added, moved or deleted file(s): hw/misc/new.c, rust/new.rs\n" in refuse(built)
 
 
 def test_patches_that_an_export_would_write_differently_are_refused(built: Bench) -> None:
