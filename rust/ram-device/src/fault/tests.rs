@@ -4,6 +4,7 @@
 //! signal handler like QEMU's.
 
 use std::{
+    ffi::CString,
     mem::zeroed,
     ptr::null_mut,
     sync::{
@@ -72,9 +73,10 @@ unsafe impl Sync for Device {}
 impl Device {
     fn new() -> Self {
         handle_sigbus();
+        let name = CString::new("device").unwrap();
         // SAFETY: a new file, and a new mapping where the kernel likes.
         unsafe {
-            let file = libc::memfd_create(b"device\0".as_ptr().cast(), 0);
+            let file = libc::memfd_create(name.as_ptr(), 0);
             assert!(file >= 0);
             assert_eq!(libc::ftruncate(file, SIZE as libc::off_t), 0);
             let protection = libc::PROT_READ | libc::PROT_WRITE;
