@@ -15,6 +15,9 @@
 
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
+/// Faults are noted in units of so many bytes: the smallest page of any host.
+const GRANULE: usize = 4096;
+
 /// `struct RamDeviceMapping`: a piece of a file, mapped shared, readable and writable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -28,15 +31,57 @@ pub struct RamDeviceMapping {
     pub offset: u64,
 }
 
-/// One mapping, or none if `start` is 0.  What has faulted is between
-/// `first_fault` and `last_fault`, nothing if they are in the wrong order.
+/// The granules of a mapping that have faulted, from the first to the last.
+///
+/// Both are in one word: faults in several threads, and the main loop that takes
+/// them, see either all of a change or nothing of it.
+struct Faults(AtomicU64);
+
+impl Faults {
+    /// None: the first one is higher than any.
+    const NONE: u64 = (u32::MAX as u64) << 32;
+
+    fn pack(first: u32, last: u32) -> u64 {
+        u64::from(first) << 32 | u64::from(last)
+    }
+
+    const fn unpack(faults: u64) -> (u32, u32) {
+        ((faults >> 32) as u32, faults as u32)
+    }
+
+    const fn new() -> Self {
+        Self(AtomicU64::new(Self::NONE))
+    }
+
+    /// Adds a granule.
+    #[inline]
+    fn note(&self, granule: u32) {
+        let _ = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |faults| {
+                let (first, last) = Self::unpack(faults);
+                Some(Self::pack(first.min(granule), last.max(granule)))
+            });
+    }
+
+    /// The first and the last one since the last call.
+    #[inline]
+    fn take(&self) -> Option<(u32, u32)> {
+        // Usually there are none, and this is asked often.
+        if self.0.load(Ordering::SeqCst) == Self::NONE {
+            return None;
+        }
+        Some(Self::unpack(self.0.swap(Self::NONE, Ordering::SeqCst)))
+    }
+}
+
+/// One mapping, or none if `start` is 0.
 struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     fd: AtomicI32,
     offset: AtomicU64,
-    first_fault: AtomicUsize,
-    last_fault: AtomicUsize,
+    faults: Faults,
 }
 
 impl Slot {
@@ -46,21 +91,14 @@ impl Slot {
             end: AtomicUsize::new(0),
             fd: AtomicI32::new(-1),
             offset: AtomicU64::new(0),
-            first_fault: AtomicUsize::new(usize::MAX),
-            last_fault: AtomicUsize::new(0),
+            faults: Faults::new(),
         }
     }
+}
 
-    /// The addresses that have faulted since the last call, first and last.
-    fn take_faults(&self) -> Option<(usize, usize)> {
-        // A fault in between sets the other one first: it is found next time.
-        let first = self.first_fault.swap(usize::MAX, Ordering::SeqCst);
-        if first == usize::MAX {
-            return None;
-        }
-        let last = self.last_fault.swap(0, Ordering::SeqCst);
-        Some((first, if last < first { first } else { last }))
-    }
+/// The granule that is `bytes` from a mapping's start, if it can be counted.
+fn granule(bytes: usize) -> Option<u32> {
+    u32::try_from(bytes / GRANULE).ok()
 }
 
 /// Room for `N` mappings.
@@ -79,8 +117,12 @@ impl<const N: usize> Mappings<N> {
         }
     }
 
-    /// Adds a mapping.  Gives false if there is no room for it.
+    /// Adds a mapping.  Gives false if there is no room for it, or if it has
+    /// 16 TiB or more.
     pub fn add(&self, mapping: &RamDeviceMapping) -> bool {
+        if granule(mapping.size).is_none() {
+            return false;
+        }
         for slot in &self.slots {
             if slot.start.load(Ordering::SeqCst) == 0 {
                 slot.fd.store(mapping.fd, Ordering::SeqCst);
@@ -101,7 +143,7 @@ impl<const N: usize> Mappings<N> {
             if host != 0 && slot.start.load(Ordering::SeqCst) == host {
                 slot.start.store(0, Ordering::SeqCst);
                 slot.end.store(0, Ordering::SeqCst);
-                slot.take_faults();
+                slot.faults.take();
                 return true;
             }
         }
@@ -116,9 +158,10 @@ impl<const N: usize> Mappings<N> {
             let start = slot.start.load(Ordering::SeqCst);
             let end = slot.end.load(Ordering::SeqCst);
             if start != 0 && start <= addr && addr < end {
-                slot.last_fault.fetch_max(addr, Ordering::SeqCst);
-                slot.first_fault.fetch_min(addr, Ordering::SeqCst);
-                return true;
+                if let Some(granule) = granule(addr.wrapping_sub(start)) {
+                    slot.faults.note(granule);
+                    return true;
+                }
             }
         }
         false
@@ -128,18 +171,15 @@ impl<const N: usize> Mappings<N> {
     /// since it was last given.
     pub fn take_faulted(&self, page: usize) -> Option<RamDeviceMapping> {
         for slot in &self.slots {
-            if let Some((first, last)) = slot.take_faults() {
+            if let Some((first, last)) = slot.faults.take() {
                 let start = slot.start.load(Ordering::SeqCst);
-                let host = first & !page.wrapping_sub(1);
-                let last_page = last & !page.wrapping_sub(1);
+                let at = (first as usize).wrapping_mul(GRANULE) & !page.wrapping_sub(1);
+                let last_page = (last as usize).wrapping_mul(GRANULE) & !page.wrapping_sub(1);
                 return Some(RamDeviceMapping {
-                    host,
-                    size: last_page.wrapping_sub(host).wrapping_add(page),
+                    host: start.wrapping_add(at),
+                    size: last_page.wrapping_sub(at).wrapping_add(page),
                     fd: slot.fd.load(Ordering::SeqCst),
-                    offset: slot
-                        .offset
-                        .load(Ordering::SeqCst)
-                        .wrapping_add(host.wrapping_sub(start) as u64),
+                    offset: slot.offset.load(Ordering::SeqCst).wrapping_add(at as u64),
                 });
             }
         }
@@ -211,6 +251,20 @@ mod tests {
     }
 
     #[test]
+    fn a_host_with_larger_pages_is_given_such_pages() {
+        let mappings: Mappings<1> = Mappings::new();
+        assert!(mappings.add(&BAR));
+        assert!(mappings.fault(BAR.host + 0x1_1000) && mappings.fault(BAR.host + 0x2_3000));
+        let faulted = RamDeviceMapping {
+            host: BAR.host + 0x1_0000,
+            size: 0x2_0000,
+            offset: BAR.offset + 0x1_0000,
+            ..BAR
+        };
+        assert_eq!(mappings.take_faulted(0x1_0000), Some(faulted));
+    }
+
+    #[test]
     fn each_mapping_has_faults_of_its_own() {
         let other = RamDeviceMapping {
             host: 0x9000_0000,
@@ -225,6 +279,20 @@ mod tests {
         assert_eq!(found[0].unwrap(), RamDeviceMapping { size: PAGE, ..BAR });
         assert_eq!(found[1].unwrap().host, other.host + PAGE);
         assert_eq!(mappings.take_faulted(PAGE), None);
+    }
+
+    #[test]
+    fn a_mapping_too_long_to_count_is_refused() {
+        let mappings: Mappings<1> = Mappings::new();
+        let size = GRANULE << 32;
+        assert!(!mappings.add(&RamDeviceMapping { size, ..BAR }));
+        let size = size - GRANULE;
+        assert!(mappings.add(&RamDeviceMapping { size, ..BAR }));
+        assert!(mappings.fault(BAR.host + size - 1));
+        assert_eq!(
+            mappings.take_faulted(PAGE).unwrap().offset,
+            BAR.offset + (size - PAGE) as u64
+        );
     }
 
     #[test]
