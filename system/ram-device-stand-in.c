@@ -18,15 +18,16 @@
 static EventNotifier faulted;
 static bool faulted_initialized;
 
-/*
- * Maps the device again where stand-ins are, whether it is back or not: if it
- * isn't, the next access makes a stand-in again.
- */
-static void put_back(EventNotifier *e)
+static void handle_faulted(EventNotifier *e)
+{
+    event_notifier_test_and_clear(e);
+    ram_device_put_back();
+}
+
+void ram_device_put_back(void)
 {
     RamDeviceMapping m;
 
-    event_notifier_test_and_clear(e);
     while (ram_device_mapping_take_faulted(qemu_real_host_page_size(), &m)) {
         trace_ram_device_put_back(m.host, m.size, m.fd, m.offset);
         if (mmap(m.host, m.size, PROT_READ | PROT_WRITE,
@@ -50,15 +51,18 @@ void ram_device_watch(const RamDevice *rd, int fd, uint64_t offset)
         if (event_notifier_init(&faulted, false) < 0) {
             return;
         }
-        event_notifier_set_handler(&faulted, put_back);
+        event_notifier_set_handler(&faulted, handle_faulted);
         faulted_initialized = true;
     }
-    ram_device_mapping_add(&m);
+    if (!ram_device_mapping_add(&m)) {
+        warn_report("RAM device of 0x%" PRIx64 " bytes has no stand-in: if it "
+                    "vanishes under a device model, the VM ends", rd->size);
+    }
 }
 
-void ram_device_unwatch(const RamDevice *rd)
+void ram_device_unwatch(const void *host)
 {
-    ram_device_mapping_remove(rd->host);
+    ram_device_mapping_remove(host);
 }
 
 bool ram_device_stand_in(void *addr)
@@ -93,7 +97,11 @@ void ram_device_watch(const RamDevice *rd, int fd, uint64_t offset)
 {
 }
 
-void ram_device_unwatch(const RamDevice *rd)
+void ram_device_unwatch(const void *host)
+{
+}
+
+void ram_device_put_back(void)
 {
 }
 

@@ -465,15 +465,13 @@ static void rdt_realize(PCIDevice *pdev, Error **errp)
 static void rdt_storage_finalize(RamDeviceStorage *st)
 {
     if (st->reserved) {
-        RamDevice rd;
+        const size_t page = qemu_real_host_page_size();
 
-        if (memory_region_get_ram_device(&st->mr, &rd)) {
-            ram_device_unwatch(&rd);
-        }
+        ram_device_unwatch(st->reserved + page);
         if (st->fd >= 0) {
             close(st->fd);
         }
-        munmap(st->reserved, st->size + 2 * qemu_real_host_page_size());
+        munmap(st->reserved, st->size + 2 * page);
     }
 }
 

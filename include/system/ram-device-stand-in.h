@@ -32,9 +32,18 @@ void ram_device_watch(const RamDevice *rd, int fd, uint64_t offset);
  * To be called with the BQL held, before the region is unmapped.  Does nothing
  * if the region isn't watched.
  *
- * @rd: the region
+ * @host: host virtual address of the region's first byte, or NULL
  */
-void ram_device_unwatch(const RamDevice *rd);
+void ram_device_unwatch(const void *host);
+
+/**
+ * ram_device_put_back() - map the devices again where stand-ins are
+ *
+ * To be called with the BQL held.  The main loop does so by itself; whoever has
+ * brought a device back may not want to wait for that.  If a device isn't back
+ * yet, the next access makes a stand-in again.
+ */
+void ram_device_put_back(void);
 
 /**
  * ram_device_stand_in() - make a stand-in for what has faulted
