@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 //! What a client's messages must be like.  `vfio_user` relies on it: a message of
-//! another size would make it take one message's rest for the next message, or
-//! panic.
+//! another size, or one that it refuses before it has read all of it, would make
+//! it take one message's rest for the next message, or panic.
 
 use std::fmt;
+
+use vfio_bindings::bindings::vfio::VFIO_PCI_NUM_REGIONS;
 
 /// The size of a message's header.
 pub const HEADER_SIZE: usize = 16;
@@ -13,12 +15,16 @@ pub const MOST_DATA: u32 = 1 << 20;
 const MOST_VERSION_DATA: usize = 4096;
 
 const KIND_BITS: u32 = 0xf;
+const NO_REPLY_FLAG: u32 = 0x10;
 const ERROR_FLAG: u32 = 0x20;
 
 const VERSION: u16 = 1;
+const DMA_MAP: u16 = 2;
+const DMA_UNMAP: u16 = 3;
 const SET_IRQS: u16 = 8;
 const REGION_READ: u16 = 9;
 const REGION_WRITE: u16 = 10;
+const RESET: u16 = 13;
 /// The header, an offset, a region and a count.
 const REGION_ACCESS_SIZE: usize = HEADER_SIZE + 16;
 /// The header, and the numbers of a version.
@@ -77,6 +83,9 @@ impl Header {
         if self.flags & (KIND_BITS | ERROR_FLAG) != 0 {
             return broken(format!("{name} with flags {:#x}: no command", self.flags));
         }
+        if self.flags & NO_REPLY_FLAG != 0 && !self.may_go_without_reply() {
+            return broken(format!("{name} that wants no reply"));
+        }
         if is_first != (self.command == VERSION) {
             let wanted = if is_first {
                 "VERSION first"
@@ -106,8 +115,8 @@ impl Header {
                 VERSION_SIZE + 1,
                 VERSION_SIZE + MOST_VERSION_DATA,
             ),
-            2 => ("DMA_MAP", 48, 48),
-            3 => ("DMA_UNMAP", 40, 40),
+            DMA_MAP => ("DMA_MAP", 48, 48),
+            DMA_UNMAP => ("DMA_UNMAP", 40, 40),
             4 => ("DEVICE_GET_INFO", 32, 32),
             5 => ("DEVICE_GET_REGION_INFO", 48, 48),
             6 => ("DEVICE_GET_REGION_IO_FDS", HEADER_SIZE, most),
@@ -117,10 +126,19 @@ impl Header {
             REGION_WRITE => ("REGION_WRITE", REGION_ACCESS_SIZE, most),
             11 => ("DMA_READ", HEADER_SIZE, most),
             12 => ("DMA_WRITE", HEADER_SIZE, most),
-            13 => ("DEVICE_RESET", HEADER_SIZE, HEADER_SIZE),
+            RESET => ("DEVICE_RESET", HEADER_SIZE, HEADER_SIZE),
             14 => ("USER_DIRTY_PAGES", HEADER_SIZE, most),
             _ => return None,
         })
+    }
+
+    /// Whether `vfio_user` does the command for a client that wants no reply.  It
+    /// refuses all others before it has read the rest of them.
+    const fn may_go_without_reply(&self) -> bool {
+        matches!(
+            self.command,
+            DMA_MAP | DMA_UNMAP | SET_IRQS | REGION_WRITE | RESET
+        )
     }
 
     /// Whether `vfio_user` refuses the command without reading the rest of it.
@@ -133,20 +151,29 @@ impl Header {
     pub fn check_message(&self, message: &[u8]) -> Result<(), Broken> {
         match self.command {
             VERSION => check_version(&message[VERSION_SIZE..]),
-            REGION_READ | REGION_WRITE => {
-                let (count, data) = (field(message, 28), message.len() - REGION_ACCESS_SIZE);
-                if self.command == REGION_WRITE && count as usize != data {
-                    return broken(format!("REGION_WRITE of {count} bytes with {data}"));
-                }
-                if count > MOST_DATA {
-                    return broken(format!(
-                        "REGION_READ of {count} bytes, {MOST_DATA} are most"
-                    ));
-                }
-                Ok(())
-            }
+            REGION_READ | REGION_WRITE => self.check_access(message),
             _ => Ok(()),
         }
+    }
+
+    /// The region must be one, and the count that of the data.
+    fn check_access(&self, message: &[u8]) -> Result<(), Broken> {
+        let (region, count) = (field(message, 24), field(message, 28));
+        let data = message.len() - REGION_ACCESS_SIZE;
+        if region >= VFIO_PCI_NUM_REGIONS {
+            return broken(format!(
+                "an access to region {region}, there are {VFIO_PCI_NUM_REGIONS}"
+            ));
+        }
+        if self.command == REGION_WRITE && count as usize != data {
+            return broken(format!("REGION_WRITE of {count} bytes with {data}"));
+        }
+        if count > MOST_DATA {
+            return broken(format!(
+                "REGION_READ of {count} bytes, {MOST_DATA} are most"
+            ));
+        }
+        Ok(())
     }
 }
 

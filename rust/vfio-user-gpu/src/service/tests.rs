@@ -219,7 +219,12 @@ fn a_client_finds_the_memory_as_the_last_one_left_it_and_all_else_as_new() {
 fn a_client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
     let running = Running::new();
     let zeroes = [0; 64];
-    let access = |count: u32| [[0; 8].as_slice(), &[0; 4], &count.to_ne_bytes()].concat();
+    let access_of = |region: u32, count: u32| {
+        let numbers = [region, count].map(u32::to_ne_bytes).concat();
+        [[0; 8].as_slice(), &numbers].concat()
+    };
+    let access = |count| access_of(0, count);
+    let no_reply = 0x10;
     for (what, sent) in [
         (
             "a command that there isn't",
@@ -254,6 +259,37 @@ fn a_client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
             "REGION_READ of 4 GiB",
             vec![version(), message(9, 0, &access(u32::MAX))],
         ),
+        (
+            "REGION_WRITE to a region that there isn't, with a RESET as its data",
+            vec![
+                version(),
+                message(10, 0, &[access_of(9, 16), message(13, 0, b"")].concat()),
+            ],
+        ),
+        (
+            "REGION_READ of a region that there isn't",
+            vec![version(), message(9, 0, &access_of(9, 4))],
+        ),
+        (
+            "VERSION without a reply",
+            vec![message(1, no_reply, b"\0\0\0\0{\"capabilities\": {}}\0")],
+        ),
+        (
+            "DEVICE_GET_INFO without a reply",
+            vec![version(), message(4, no_reply, &zeroes[..16])],
+        ),
+        (
+            "DEVICE_GET_REGION_INFO without a reply",
+            vec![version(), message(5, no_reply, &zeroes[..32])],
+        ),
+        (
+            "DEVICE_GET_IRQ_INFO without a reply",
+            vec![version(), message(7, no_reply, &zeroes[..16])],
+        ),
+        (
+            "REGION_READ without a reply",
+            vec![version(), message(9, no_reply, &access(4))],
+        ),
         ("plain nonsense", vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()]),
     ] {
         let sent: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
@@ -264,6 +300,34 @@ fn a_client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
             "{what}"
         );
     }
+}
+
+#[test]
+fn a_client_may_want_no_reply_to_what_it_writes() {
+    let running = Running::new();
+    let mut client = UnixStream::connect(running.socket()).unwrap();
+    let place = registers::SOURCE.to_ne_bytes();
+    let access = [place.as_slice(), &[0; 4], &8_u32.to_ne_bytes()].concat();
+    let (no_reply, value) = (0x10, [0xa5; 8]);
+    for sent in [
+        version(),
+        message(13, no_reply, b""),
+        message(10, no_reply, &[access.as_slice(), &value].concat()),
+        message(9, 0, &access),
+    ] {
+        client.write_all(&sent).unwrap();
+    }
+    let command_of = |header: &[u8; 16]| u16::from_ne_bytes([header[2], header[3]]);
+    let mut header = [0; 16];
+    client.read_exact(&mut header).unwrap();
+    assert_eq!(command_of(&header), 1);
+    let size = u32::from_ne_bytes([4, 5, 6, 7].map(|at| header[at])) as usize;
+    client.read_exact(&mut vec![0; size - 16]).unwrap();
+    client.read_exact(&mut header).unwrap();
+    assert_eq!(command_of(&header), 9);
+    let mut rest = [0; 24];
+    client.read_exact(&mut rest).unwrap();
+    assert_eq!(rest[16..], value);
 }
 
 #[test]
