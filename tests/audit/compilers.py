@@ -10,13 +10,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from machines import debian
+from machines import debian, rust_web
 from machines.error import MachineError
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
 DISTRIBUTIONS = "/usr/bin/rustc"
-# The backport that Debian keeps for its browsers.  It can't be installed beside rustc, but unpacked.
-WEB = "rustc-web"
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,8 @@ def current(architecture: str) -> Compiler:
         is_newer = not Path(DISTRIBUTIONS).exists() or compiler.version != Compiler(DISTRIBUTIONS, architecture).version
         if is_newer and _has_core(compiler):
             return compiler
-    root = debian.filled(debian.cache_folder() / f"{WEB}-{architecture}", functools.partial(_unpack_web, architecture))
-    (libraries,) = {driver.parent for driver in root.glob("usr/lib/*/librustc_driver-*.so")}
-    return Compiler(str(root / "usr/bin/rustc"), architecture, ("--sysroot", str(root / "usr")), libraries)
+    web = rust_web.compiler(architecture)
+    return Compiler(str(web.program), architecture, ("--sysroot", str(web.root / "usr")), web.libraries)
 
 
 @functools.cache
@@ -77,7 +73,7 @@ def distributions(architecture: str) -> Compiler:
         return compiler
 
     def unpack(folder: Path) -> None:
-        with debian.apt_of(ARCHITECTURES[architecture]) as apt:
+        with debian.apt_of(debian.ARCHITECTURES[architecture]) as apt:
             apt.unpack("libstd-rust-dev", folder)
 
     root = debian.filled(debian.cache_folder() / f"rust-{compiler.version}-{architecture}", unpack)
@@ -88,13 +84,3 @@ def _has_core(compiler: Compiler) -> bool:
     found = subprocess.run([compiler.rustc, "--print", "target-libdir", "--target", target(compiler.architecture)],
                            text=True, capture_output=True, check=False)
     return found.returncode == 0 and any(Path(found.stdout.strip()).glob("libcore-*.rlib"))
-
-
-def _unpack_web(architecture: str, folder: Path) -> None:
-    own = debian.MACHINES_OWN
-    standard = own.dependency(WEB, "libstd-rust-web-dev")
-    shared = own.dependency(standard, r"libstd-rust-web-\d\S*")
-    for package in (WEB, shared, own.dependency(shared, r"libllvm\d+")):
-        own.unpack(package, folder)
-    with debian.apt_of(ARCHITECTURES[architecture]) as apt:
-        apt.unpack(standard, folder)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from machines.error import MachineError
 
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
+
 
 def cache_folder() -> Path:
     """Where downloads are kept from one run to the next."""
@@ -34,12 +36,16 @@ class Apt:
 
     def dependency(self, package: str, pattern: str) -> str:
         """The package of the pattern that a package depends on at present."""
+        return self.dependencies(package, pattern)[0]
+
+    def dependencies(self, package: str, pattern: str) -> list[str]:
+        """The packages of the pattern that a package depends on at present, one at least."""
         depends = _run(["apt-cache", *self.options, "depends", "--important", package], Path.cwd())
-        found = re.search(rf"Depends: ({pattern})$", depends, re.MULTILINE)
+        found: list[str] = re.findall(rf"Depends: ({pattern})$", depends, re.MULTILINE)
         if not found:
             wanted = f"{pattern} among what {package} depends on"
             raise MachineError(f"apt-cache names no {wanted}; try apt-get update\n{depends}")
-        return found[1]
+        return found
 
     def unpack(self, package: str, folder: Path) -> None:
         """Download a package, and add what it holds to the folder."""
@@ -50,11 +56,12 @@ class Apt:
             _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
 
     def unpack_with_dependencies(self, package: str, folder: Path) -> None:
-        """Download a package and all that it depends on, and add what they hold to the folder."""
+        """Download a package and what it depends on and isn't installed, and add what they hold to the folder."""
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
             (Path(download) / "partial").mkdir()
             _run(["apt-get", *self.options, "-o", f"Dir::Cache::Archives={download}", "-o", "Debug::NoLocking=1",
-                  "install", "--download-only", "--no-install-recommends", "--yes", package], Path(download))
+                  "install", "--download-only", "--no-install-recommends", "--no-upgrade", "--yes", package],
+                 Path(download))  # fmt: skip
             for archive in sorted(Path(download).glob("*.deb")):
                 _note_download(archive)
                 _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
@@ -123,7 +130,10 @@ def _note_download(archive: Path) -> None:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise MachineError(f"{command[0]} doesn't start: {error.strerror}") from None
     if done.returncode:
         raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr}")
     return done.stdout

@@ -15,7 +15,6 @@ from machines import debian
 from machines.error import MachineError
 
 PACKAGES = {"aarch64": "qemu-system-arm", "x86_64": "qemu-system-x86"}
-DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def newest_qemu(architecture: str = "aarch64") -> NewestQemu:
 
 def _download(package: str, folder: Path) -> None:
     mirrors = debian_source.mirrors() if debian_source.is_debian() else []
-    architecture = DEBIAN_ARCHITECTURES.get(platform.machine())
+    architecture = debian.ARCHITECTURES.get(platform.machine())
     if not mirrors or not architecture:
         raise MachineError(f"no {package} of Debian's for this machine: it has no apt source of Debian")
     with debian.apt_of(architecture, debian_source.stanzas("deb", debian_source.UNSTABLE, mirrors)) as apt:

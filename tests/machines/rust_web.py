@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's backport of a current Rust, which it keeps for its browsers. It can't be installed beside rustc, so it is
+unpacked into the cache."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from machines import debian
+from machines.error import MachineError
+
+COMPILER, CARGO = "rustc-web", "cargo-web"
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler that has the standard library of an architecture."""
+
+    root: Path
+
+    @property
+    def program(self) -> Path:
+        return self.root / "usr/bin/rustc"
+
+    @property
+    def libraries(self) -> Path:
+        """For LD_LIBRARY_PATH."""
+        (libraries,) = {driver.parent for driver in self.root.glob("usr/lib/*/librustc_driver-*.so")}
+        return libraries
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """Cargo alone."""
+
+    root: Path
+
+    @property
+    def program(self) -> Path:
+        return self.root / "usr/bin/cargo"
+
+    @property
+    def libraries(self) -> list[Path]:
+        """For LD_LIBRARY_PATH: those that the machine itself lacks."""
+        return list(self.root.glob("usr/lib/*-linux-gnu"))
+
+
+def compiler(architecture: str | None = None) -> Compiler:
+    """It from the cache, with the standard library of the machine's own architecture unless told otherwise.
+
+    MachineError says why it can't be had.
+    """
+    wanted = architecture or platform.machine()
+    if wanted not in debian.ARCHITECTURES:
+        raise MachineError(f"{COMPILER} is known for {' and '.join(debian.ARCHITECTURES)}, not for {wanted}")
+    folder = debian.cache_folder() / f"{COMPILER}-{wanted}"
+    return Compiler(debian.filled(folder, functools.partial(_unpack_compiler, wanted)))
+
+
+def cargo() -> Cargo:
+    """It from the cache; MachineError says why it can't be had."""
+    return Cargo(debian.filled(debian.cache_folder() / CARGO, _unpack_cargo))
+
+
+def _unpack_compiler(architecture: str, folder: Path) -> None:
+    own = debian.MACHINES_OWN
+    standard = own.dependency(COMPILER, "libstd-rust-web-dev")
+    shared = own.dependency(standard, r"libstd-rust-web-\d\S*")
+    for package in (COMPILER, shared, own.dependency(shared, r"libllvm\d+")):
+        own.unpack(package, folder)
+    with debian.apt_of(debian.ARCHITECTURES[architecture]) as apt:
+        apt.unpack(standard, folder)
+
+
+def _unpack_cargo(folder: Path) -> None:
+    own = debian.MACHINES_OWN
+    own.unpack(CARGO, folder)
+    for library in own.dependencies(CARGO, r"lib\S+"):
+        own.unpack_with_dependencies(library, folder)
