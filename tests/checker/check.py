@@ -61,7 +61,8 @@ def check(subject: Subject, peer: Peer, folder: Path, progress: Progress) -> Fin
             findings.checks.append(Check(NET, None, FAILS_ANYWAY))
     if findings.limit and subject.has_property(storage.DRIVERS[BLK], RAISED.partition("=")[0]):
         progress("raised bounce buffers")
-        findings.raised_bounce_buffer = _raised_bounce_buffer(subject, peer, folder)
+        failed = {request.device for request in findings.failed()}
+        findings.raised_bounce_buffer = _raised_bounce_buffer(subject, peer, folder, failed)
     findings.checks.append(_another_client(subject, peer, folder))
     return findings
 
@@ -91,13 +92,16 @@ def _virtio_blk(subject: Subject, peer: Peer, folder: Path, findings: Findings, 
             findings.o_direct = storage.all_sizes(disk, sizes)
 
 
-def _raised_bounce_buffer(subject: Subject, peer: Peer, folder: Path) -> list[Request]:
+def _raised_bounce_buffer(subject: Subject, peer: Peer, folder: Path, failed: set[str]) -> list[Request]:
     """Each virtio device that failed once more, with larger bounce buffers: the only remedy that an unpatched QEMU has."""
     made = []
     for device in (BLK, SCSI):
-        with Storage(subject, peer, Disk(device, f",{RAISED}"), folder) as disk:
-            made += storage.all_sizes(disk, (8 * KIB, 1 * MIB))
-    return made + network.all_sizes(Network(subject, peer, folder, f",{RAISED}"), (8 * KIB,))
+        if device in failed:
+            with Storage(subject, peer, Disk(device, f",{RAISED}"), folder) as disk:
+                made += storage.all_sizes(disk, (8 * KIB, 1 * MIB))
+    if NET in failed:
+        made += network.all_sizes(Network(subject, peer, folder, f",{RAISED}"), (8 * KIB,))
+    return made
 
 
 def no_o_direct(folder: Path) -> str:

@@ -16,6 +16,7 @@ from machines import emulators
 from machines.error import MachineError
 from machines.newest_qemu import newest_qemu
 from subject import OLDEST, CannotCheck, probe
+from toolchain import NoCompiler
 
 CHECKER = Path(__file__).with_name("run_checker.py")
 
@@ -43,19 +44,45 @@ def run_checker(*arguments: str | Path) -> Run:
 def peer_program() -> Path:
     """The peer; without a compiler that can build it the test is skipped."""
     try:
-        return peer.build()
-    except peer.NoCompiler as why:
+        return peer.build(print)
+    except NoCompiler as why:
+        pytest.skip(str(why))
+
+
+def newest_emulator(architecture: str, folder: Path) -> Path:
+    """Debian's newest QEMU; without it the test is skipped."""
+    try:
+        return newest_qemu(architecture).script(folder)
+    except MachineError as why:
         pytest.skip(str(why))
 
 
 @pytest.fixture(scope="session", params=["aarch64", "x86_64"])
 def newest(request: pytest.FixtureRequest, peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The checker on Debian's newest QEMU."""
-    try:
-        emulator = newest_qemu(request.param).script(tmp_path_factory.mktemp("newest"))
-    except MachineError as why:
-        pytest.skip(str(why))
+    emulator = newest_emulator(request.param, tmp_path_factory.mktemp("newest"))
     return run_checker(emulator, "--peer", peer_program, "--json")
+
+
+# It is no `exec`, so the emulator isn't the process that the checker has started.
+WRAPPER = """#!/bin/sh
+echo "ld.so: object 'libfast.so' from LD_PRELOAD cannot be preloaded: ignored." >&2
+case "$*" in
+*virtio-scsi-pci*|*virtio-net-pci*) echo "no such device"; exit 1 ;;
+esac
+echo "started by a wrapper"
+{emulator} "$@"
+"""
+
+
+@pytest.fixture(scope="session")
+def wrapped(peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The checker on the same with few devices, and in a wrapper that has much to say."""
+    folder = tmp_path_factory.mktemp("wrapped")
+    emulator, wrapper = newest_emulator("x86_64", folder), folder / "wrapper"
+    wrapper.write_text(WRAPPER.format(emulator=emulator))
+    wrapper.chmod(0o755)
+    return run_checker(wrapper, "--peer", peer_program, "--json")
 
 
 def given(variant: str) -> Path:

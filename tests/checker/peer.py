@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import json
 import mmap
-import re
-import shutil
+import os
+import select
+import signal
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import toolchain
+from machines import process_group
 from subject import CannotCheck
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 PACKAGE, PROGRAM = "vfio_user_gpu", "vfio-user-gpu"
-ENDING_SECONDS = 20.0
+READY_SECONDS, ENDING_SECONDS = 20.0, 20.0
 IDENTITY = 0x6770_1234
 REGISTER_BAR, MEMORY_BAR = 0, 4
 
@@ -34,25 +38,14 @@ class Access:
     bytes: str
 
 
-class NoCompiler(CannotCheck):
-    """The peer can't be built here."""
-
-
-def build() -> Path:
+def build(progress: Callable[[str], None]) -> Path:
     """The peer's program; cargo builds it if it must."""
-    cargo, rustc = shutil.which("cargo"), shutil.which("rustc")
     other_way = "or name a built vfio-user-gpu by --peer"
     wanted = tomllib.loads((RUST / "vfio-user-gpu/Cargo.toml").read_text())["package"]["rust-version"]
-    if not cargo or not rustc:
-        missing = "rustc" if cargo else "cargo"
-        raise NoCompiler(f"no {missing}, to build the peer: install Rust {wanted} or newer, {other_way}.")
-    version = subprocess.run([rustc, "--version"], text=True, capture_output=True, check=False).stdout.split()[1:2]
-    if not version or _numbers(version[0]) < _numbers(wanted):
-        here = " ".join(version) or "none that answers"
-        raise NoCompiler(f"the peer needs rustc {wanted} or newer, here is {here}: install a newer one, {other_way}.")
+    tools = toolchain.find(wanted, other_way, progress)
     done = subprocess.run(
-        [cargo, "build", "--quiet", "--package", PACKAGE, "--bins", "--message-format", "json"],
-        cwd=RUST, text=True, capture_output=True, check=False,
+        [tools.cargo, "build", "--quiet", "--package", PACKAGE, "--bins", "--message-format", "json"],
+        cwd=RUST, env=os.environ | tools.environment, text=True, capture_output=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise CannotCheck(f"cargo can't build the peer in {RUST} ({other_way}):\n{done.stderr.strip()}")
@@ -60,11 +53,6 @@ def build() -> Path:
     (program,) = {message["executable"] for message in messages
                   if message.get("target", {}).get("name") == PROGRAM and message.get("executable")}  # fmt: skip
     return Path(program)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """A version, to be compared."""
-    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 class Peer:
@@ -93,24 +81,46 @@ class Peer:
 @contextmanager
 def running(program: Path, folder: Path) -> Iterator[Peer]:
     """Start it; at the end it must end as it is asked to, and take its socket with it."""
+    program = program.absolute()  # by its name alone another one, in PATH, would be started
     socket, log, messages = folder / "vfio-user", folder / "accesses", folder / "peer.messages"
     command = [str(program), "--socket", str(socket), "--sparse", "holes", "--accesses", str(log)]
     with messages.open("wb") as its_messages:
         try:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_messages, text=True)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_messages, start_new_session=True)
         except OSError as error:
             raise CannotCheck(f"the peer {program} doesn't start: {error.strerror}") from None
+    with process:
+        try:
+            ready = _ready(process)
+            if not ready:
+                raise CannotCheck(f"the peer {program} isn't ready: {messages.read_text(errors='replace').strip()}")
+            with open(ready["memory"], "r+b") as file, mmap.mmap(file.fileno(), ready["memory_size"]) as memory:
+                yield Peer(socket, log, memory, ready["mappable"])
+        finally:
+            status = _ended(process)
+    if status != 0 or socket.exists():
+        how = f"ended with status {status}" if status is not None else "didn't end when it was asked to"
+        raise CannotCheck(f"the peer {program} {how}: {messages.read_text(errors='replace').strip()}")
+
+
+def _ready(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What the peer says of itself when it is ready; nothing if it doesn't get ready."""
+    assert process.stdout
+    is_there, _, _ = select.select([process.stdout], [], [], READY_SECONDS)
+    line = process.stdout.readline() if is_there else b""
     try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("{"):
-            raise CannotCheck(f"the peer {program} isn't ready: {messages.read_text().strip()}")
-        ready = json.loads(line)
-        with open(ready["memory"], "r+b") as file, mmap.mmap(file.fileno(), ready["memory_size"]) as memory:
-            yield Peer(socket, log, memory, ready["mappable"])
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """Ask the peer to end; its status, or None if it had to be killed."""
+    process_group.end(process, signal.SIGTERM)
+    try:
+        return process.wait(timeout=ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
     finally:
-        process.terminate()
-        status = process.wait(timeout=ENDING_SECONDS)
-        if process.stdout:
-            process.stdout.close()
-    if status or socket.exists():
-        raise CannotCheck(f"the peer ended with status {status}: {messages.read_text().strip()}")
+        process_group.end(process)

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # drivers/ and machines/ are beside this folder
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # drivers/ and mac
 import peer
 import report
 from check import check
-from findings import NOT_CHECKED
+from findings import NOT_CHECKED, Findings
 from machines.qtest_client import EmulatorError
 from subject import CannotCheck, probe
 
@@ -34,31 +35,41 @@ def main() -> int:
     parser.add_argument("--peer", type=Path, help="a built vfio-user-gpu; without it cargo builds it")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_CHECKED))  # ends the emulator and the peer as well
+    try:
+        findings = checked(chosen.emulator, chosen.peer)
+        print(report.as_json(findings) if chosen.json else report.table(findings), flush=True)
+    except CannotCheck as why:
+        return not_checked(str(why))
+    except EmulatorError as error:
+        return not_checked(f"{chosen.emulator} ended, or went wrong, in a way that says nothing of DMA: {error}")
+    except Exception as error:  # Python's own status would be 1, which is "affected"
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(at.filename).name}:{at.lineno}"
+        return not_checked(f"something unexpected, which says nothing of {chosen.emulator}: {error!r} in {place}")
+    return findings.status
+
+
+def checked(emulator: Path, peer_program: Path | None) -> Findings:
+    """What there is to be said of the emulator."""
     begun = time.monotonic()
 
     def progress(text: str) -> None:
         print(f"[{time.monotonic() - begun:5.1f} s] {text}", file=sys.stderr, flush=True)
 
-    try:
-        subject = probe(chosen.emulator)
-        if not chosen.peer:
-            progress("building the peer")
-        program = chosen.peer or peer.build()
-        with tempfile.TemporaryDirectory(prefix="checker-") as name:
-            folder = Path(name)
-            with peer.running(program, folder) as running:
-                findings = check(subject, running, folder, progress)
-    except CannotCheck as why:
-        print(f"checker: {why}", file=sys.stderr)
-        return NOT_CHECKED
-    except EmulatorError as error:
-        print(
-            f"checker: {chosen.emulator} ended, or went wrong, in a way that says nothing of DMA: {error}",
-            file=sys.stderr,
-        )
-        return NOT_CHECKED
-    print(report.as_json(findings) if chosen.json else report.table(findings))
-    return findings.status
+    subject = probe(emulator)
+    if not peer_program:
+        progress("building the peer")
+    program = peer_program or peer.build(progress)
+    with tempfile.TemporaryDirectory(prefix="checker-") as name:
+        folder = Path(name)
+        with peer.running(program, folder) as running:
+            return check(subject, running, folder, progress)
+
+
+def not_checked(why: str) -> int:
+    """Say so; the exit status that means it."""
+    print(f"checker: {why}", file=sys.stderr)
+    return NOT_CHECKED
 
 
 if __name__ == "__main__":

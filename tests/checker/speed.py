@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import time
 
-from drivers.request import Segment
+from drivers.request import DeviceNeedsReset, RequestFailed, Segment
 from findings import OK, Request, Speed
+from machines.qtest_client import EmulatorError
 from places import InBar
 from storage import SIZES, Storage
 
@@ -14,7 +15,7 @@ ROUNDS, ROUND_SECONDS = 3, 0.15
 
 
 def measure(storage: Storage, made: list[Request]) -> Speed | None:
-    """The best of some rounds, RAM and BAR in turns; None if no request works."""
+    """The best of some rounds, RAM and BAR in turns; None if no request works, or one fails that has worked before."""
     failed = {request.size for request in made if request.verdict != OK}
     working = [size for size in SIZES if size < min(failed, default=1 << 62)]
     if not working:
@@ -25,9 +26,12 @@ def measure(storage: Storage, made: list[Request]) -> Speed | None:
         "bar": Segment(InBar(machine).address, max(working)),
     }
     best = dict.fromkeys(places, 0.0)
-    for _ in range(ROUNDS):
-        for name, segment in places.items():
-            best[name] = max(best[name], _megabytes_per_second(storage, segment))
+    try:
+        for _ in range(ROUNDS):
+            for name, segment in places.items():
+                best[name] = max(best[name], _megabytes_per_second(storage, segment))
+    except (EmulatorError, DeviceNeedsReset, RequestFailed):
+        return None
     return Speed(places["ram"].size, best["ram"], places["bar"].size, best["bar"])
 
 

@@ -54,7 +54,8 @@ class Disk:
 
 
 class Storage:
-    """An emulator with one storage device. It is started again when a request has been its end."""
+    """An emulator with one storage device. What a request has been the end of is made anew for the next one: the driver
+    of a device that is lost, or the emulator."""
 
     def __init__(self, subject: Subject, peer: Peer, disk: Disk, folder: Path) -> None:
         self._subject = subject
@@ -90,12 +91,12 @@ class Storage:
         try:
             verdict = self._compare(InRam(machine) if in_ram else InBar(machine), direction, size)
         except DeviceNeedsReset:
-            verdict, self._driver = LOST_DEVICE, None
+            verdict = LOST_DEVICE
         except RequestFailed as failed:
             verdict, message = IO_ERROR, str(failed)
         except NoAnswer as none:
-            verdict, message, self._machine = NO_ANSWER, str(none), None
-        except EmulatorError as gone:
+            verdict, message = NO_ANSWER, str(none)
+        except EmulatorError as gone:  # perhaps before or after the transfer itself
             verdict, message, self._machine = LOST_EMULATOR, f"{gone}; {machine.emulator.state()}", None
         message = machine.messages()[said:].strip() or message
         return Request(self._disk.device, direction, size, verdict, message)
@@ -103,9 +104,16 @@ class Storage:
     def transfer(self, from_disk: bool, segment: Segment) -> None:
         """One request with its data anywhere."""
         machine = self.machine
-        if self._driver is None:
-            self._driver = self._new_driver(machine)
-        self._driver.transfer(from_disk, 0, [segment], ANSWER_SECONDS)
+        try:
+            if self._driver is None:
+                self._driver = self._new_driver(machine)
+            self._driver.transfer(from_disk, 0, [segment], ANSWER_SECONDS)
+        except DeviceNeedsReset:
+            self._driver = None
+            raise
+        except EmulatorError:  # without an answer, too: the device may still access the request's memory
+            self._machine = None
+            raise
 
     def _compare(self, place: Place, direction: str, size: int) -> str:
         before = self._random.randbytes(GUARD + size + GUARD)

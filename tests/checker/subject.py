@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards import Q35, VIRT, Board
+from machines import process_group
 
 OLDEST = (10, 1)
 PEER_DEVICE = "vfio-user-pci"
@@ -41,10 +42,12 @@ class Subject:
 
 def probe(program: Path) -> Subject:
     """Look at the program; CannotCheck says why it won't do."""
+    program = program.absolute()  # by its name alone another one, in PATH, would be started
     if not program.is_file():
         raise CannotCheck(f"there is no file {program}. {NEEDED}.")
     printed = _ask(program, "--version")
-    found = re.match(r"QEMU emulator version ((\d+)\.(\d+)\S*)", printed)
+    # The dynamic linker may have something to say before.
+    found = re.search(r"^QEMU emulator version ((\d+)\.(\d+)\S*)", printed, re.MULTILINE)
     if not found:
         first = printed.strip().partition("\n")[0][:100]
         raise CannotCheck(f"{program} is no QEMU system emulator: --version prints {first!r}. {NEEDED}.")
@@ -77,14 +80,18 @@ def _board(program: Path) -> Board:
 def _ask(program: Path, *arguments: str, typed: bytes = b"") -> str:
     """What the program prints; some versions print help as an error."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(program), *arguments],
-            input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=ANSWER_SECONDS, check=False,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise CannotCheck(f"{program} doesn't start: {error.strerror}. {NEEDED}.") from None
-    except subprocess.TimeoutExpired:
-        asked = " ".join(arguments)
-        raise CannotCheck(f"{program} hasn't answered {asked} in {ANSWER_SECONDS:.0f} s. {NEEDED}.") from None
-    return done.stdout.decode(errors="replace")
+    with process:
+        try:
+            printed, _ = process.communicate(typed, timeout=ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            asked = " ".join(arguments)
+            raise CannotCheck(f"{program} hasn't answered {asked} in {ANSWER_SECONDS:.0f} s. {NEEDED}.") from None
+        finally:
+            process_group.end(process)
+    return printed.decode(errors="replace")

@@ -9,9 +9,10 @@ import peer
 import pytest
 from conftest import run_checker
 from findings import NOT_CHECKED
+from toolchain import NoCompiler
 
 
-def is_refused(emulator: Path, *why: str, other_peer: Path = Path("/bin/true")) -> None:
+def is_refused(emulator: str | Path, *why: str, other_peer: Path = Path("/bin/true")) -> None:
     run = run_checker(emulator, "--peer", other_peer)
     assert run.status == NOT_CHECKED, run.errors
     assert run.printed == ""
@@ -20,12 +21,16 @@ def is_refused(emulator: Path, *why: str, other_peer: Path = Path("/bin/true")) 
         assert text in run.errors
 
 
-def emulator(folder: Path, answers: str) -> Path:
-    """A program that answers as an emulator would, by these branches of a case on all its arguments."""
-    path = folder / "qemu-system-x86_64"
-    path.write_text(f'#!/bin/sh\ncase "$*" in\n{answers}\nesac\n')
+def program(path: Path, script: str) -> Path:
+    """A shell script."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
+
+
+def emulator(folder: Path, answers: str) -> Path:
+    """A program that answers as an emulator would, by these branches of a case on all its arguments."""
+    return program(folder / "qemu-system-x86_64", f'case "$*" in\n{answers}\nesac')
 
 
 VERSION = "--version) echo 'QEMU emulator version 10.2.0' ;;\n"
@@ -44,6 +49,23 @@ def test_a_file_that_is_no_program(tmp_path: Path) -> None:
     is_refused(path, "doesn't start: Permission denied")
     path.chmod(0o755)
     is_refused(path, "doesn't start: Exec format error")
+
+
+def test_a_name_means_the_file_and_not_what_path_has_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "bin"
+    elsewhere.mkdir()
+    emulator(elsewhere, "*) echo 'of PATH'; exit 1 ;;")
+    program(elsewhere / "peer", "echo 'of PATH' >&2; exit 1")
+    old = emulator(tmp_path, "*) echo 'QEMU emulator version 9.0.0' ;;")
+    monkeypatch.setenv("PATH", str(elsewhere), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    for given in (Path(old.name), f"./{old.name}"):
+        is_refused(given, f"{old} is QEMU 9.0.0, which is too old")
+    emulator(tmp_path, VERSION + MACHINES + VFIO_USER)
+    program(tmp_path / "peer", "echo 'of the folder' >&2; exit 1")
+    is_refused(old, f"{tmp_path / 'peer'} isn't ready: of the folder", other_peer=Path("peer"))
 
 
 def test_a_program_that_is_no_emulator() -> None:
@@ -76,13 +98,15 @@ def test_an_emulator_that_does_not_take_the_device(tmp_path: Path, peer_program:
 
 def test_a_compiler_that_is_too_old_or_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(peer.NoCompiler, match="no cargo, to build the peer: install Rust"):
-        peer.build()
-    for name in ("cargo", "rustc"):
-        (tmp_path / name).write_text("#!/bin/sh\necho 'rustc 1.63.0'\n")
-        (tmp_path / name).chmod(0o755)
-    with pytest.raises(peer.NoCompiler, match="or newer, here is 1.63.0: .* --peer"):
-        peer.build()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(NoCompiler, match=r"no cargo, to build the peer: install Rust .* --peer\. .*apt-cache|apt-get"):
+        peer.build(print)
+    program(tmp_path / "cargo", "echo 'cargo 1.96.0'")
+    with pytest.raises(NoCompiler, match="no rustc, to build the peer: install Rust"):
+        peer.build(print)
+    program(tmp_path / "rustc", "echo 'rustc 1.63.0'")
+    with pytest.raises(NoCompiler, match=r"rustc is 1\.63\.0, too old .*: install Rust 1\.\d+ or newer, or .* --peer"):
+        peer.build(print)
 
 
 @pytest.mark.parametrize("program", ["/bin/true", "/nonexistent"])

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from machines import process_group
+
 REPLY_SECONDS = 60.0
 ENDING_SECONDS = 2.0
 
 
 class EmulatorError(Exception):
-    """The emulator refused a command, or is gone."""
+    """The emulator refused a command, answered nonsense or nothing, or is gone."""
 
 
 class QTest:
@@ -39,6 +41,8 @@ class QTest:
             self._stream.flush()
         except BrokenPipeError:
             raise EmulatorError(f"the emulator had ended before it was asked: {lines[0][:80]}") from None
+        except OSError as error:
+            raise EmulatorError(f"{error} when qtest was asked: {lines[0][:80]}") from None
         return [self._reply(line) for line in lines]
 
     def _reply(self, line: str) -> str:
@@ -46,7 +50,7 @@ class QTest:
         while True:
             try:
                 reply = self._stream.readline().decode()
-            except (TimeoutError, ConnectionResetError) as error:
+            except (OSError, UnicodeDecodeError) as error:
                 raise EmulatorError(f"{error} in qtest's answer to: {line[:80]}") from None
             if not reply.endswith("\n"):
                 raise EmulatorError(f"the emulator ended while it was asked: {line[:80]}")
@@ -58,39 +62,58 @@ class QTest:
 
     def read(self, address: int, size: int) -> bytes:
         """Guest-physical memory as the CPU's address space has it."""
-        return base64.b64decode(self.command(f"b64read {address:#x} {size:#x}"))
+        line = f"b64read {address:#x} {size:#x}"
+        reply = self.command(line)
+        try:
+            data = base64.b64decode(reply, validate=True)
+        except ValueError:
+            data = b""
+        if len(data) != size:
+            raise EmulatorError(f"qtest answered {reply[:80]!r} to {line!r}, which isn't {size} bytes in base64")
+        return data
 
     def write(self, address: int, data: bytes) -> None:
         self.command(f"b64write {address:#x} {len(data):#x} {base64.b64encode(data).decode()}")
 
+    def _number(self, line: str) -> int:
+        """The number that this command is answered with."""
+        reply = self.command(line)
+        try:
+            return int(reply, 0)
+        except ValueError:
+            raise EmulatorError(f"qtest answered {reply[:80]!r} to {line!r}, which is no number") from None
+
     def read32(self, address: int) -> int:
         """One 32-bit access, as a register wants it."""
-        return int(self.command(f"readl {address:#x}"), 0)
+        return self._number(f"readl {address:#x}")
 
     def write32(self, address: int, value: int) -> None:
         self.command(f"writel {address:#x} {value:#x}")
 
     def read64(self, address: int) -> int:
-        return int(self.command(f"readq {address:#x}"), 0)
+        return self._number(f"readq {address:#x}")
 
     def write64(self, address: int, value: int) -> None:
         self.command(f"writeq {address:#x} {value:#x}")
 
     def read16(self, address: int) -> int:
-        return int(self.command(f"readw {address:#x}"), 0)
+        return self._number(f"readw {address:#x}")
 
     def write16(self, address: int, value: int) -> None:
         self.command(f"writew {address:#x} {value:#x}")
 
     def read8(self, address: int) -> int:
-        return int(self.command(f"readb {address:#x}"), 0)
+        return self._number(f"readb {address:#x}")
 
     def write8(self, address: int, value: int) -> None:
         self.command(f"writeb {address:#x} {value:#x}")
 
 
 class Emulator:
-    """A running emulator; its messages are added to the file `messages`."""
+    """A running emulator; all that it writes is added to the file `messages`.
+
+    It has a session of its own, so that a wrapper's emulator ends with the wrapper.
+    """
 
     def __init__(self, command: Sequence[str], messages: Path, pass_fds: Sequence[int] = ()) -> None:
         self._messages = messages
@@ -104,7 +127,11 @@ class Emulator:
                 "-chardev", f"socket,id=qtest,fd={handed_over[0]}", "-qtest", "chardev:qtest", "-qtest-log", "none",
                 "-chardev", f"socket,id=monitor,fd={handed_over[1]}", "-mon", "chardev=monitor,mode=control",
             ]  # fmt: skip
-            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=log, pass_fds=handed_over)
+            try:
+                self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                 pass_fds=handed_over, start_new_session=True)  # fmt: skip
+            except OSError as error:
+                raise EmulatorError(f"{command[0]} doesn't start: {error.strerror}") from None
         for channel in (qtest, monitor):
             channel.settimeout(REPLY_SECONDS)
         self.qtest = QTest(qtest)
@@ -115,17 +142,19 @@ class Emulator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.kill()
+        process_group.end(self._process)
         self._process.wait()
 
     def quit(self) -> None:
         """End the emulator as its user would: it closes its disks."""
-        self._greet()
         self._execute("quit", {})
-        self._process.wait(timeout=REPLY_SECONDS)
+        try:
+            self._process.wait(timeout=REPLY_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise EmulatorError(f"the emulator hasn't ended in {REPLY_SECONDS:.0f} s after its quit") from None
 
     def messages(self) -> str:
-        """What this emulator has written to its standard error so far."""
+        """What this emulator has written so far, to its standard output and error."""
         return self._messages.read_bytes()[self._begun_at :].decode(errors="replace")
 
     @property
@@ -149,22 +178,28 @@ class Emulator:
 
     def monitor(self, command: str) -> str:
         """The answer to a command of the human monitor."""
-        self._greet()
         return str(self._execute("human-monitor-command", {"command-line": command}))
 
-    def _greet(self) -> None:
-        if not self._greeted:
-            self._monitor.readline()
-            self._execute("qmp_capabilities", {})
-            self._greeted = True
-
     def _execute(self, name: str, arguments: dict[str, str]) -> object:
+        """What a command of the machine monitor returns."""
+        try:
+            if not self._greeted:
+                self._monitor.readline()
+                self._ask("qmp_capabilities", {})
+                self._greeted = True
+            return self._ask(name, arguments)
+        except (OSError, ValueError) as error:
+            raise EmulatorError(f"{error} when the monitor was asked: {name}") from None
+
+    def _ask(self, name: str, arguments: dict[str, str]) -> object:
         self._monitor.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         self._monitor.flush()
         while line := self._monitor.readline():
             reply = json.loads(line)
+            if not isinstance(reply, dict):
+                raise EmulatorError(f"the monitor answered {reply!r} to {name}")
             if "return" in reply:
                 return reply["return"]
             if "error" in reply:
-                raise EmulatorError(f"the monitor refused {name}: {reply['error']['desc']}")
+                raise EmulatorError(f"the monitor refused {name}: {reply['error']}")
         raise EmulatorError(f"the emulator ended while its monitor was asked: {name}")

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Emulators and peers that go wrong in the middle of a check: status 2, a sentence, and nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import peer
+import pytest
+import run_checker
+from drivers.request import wait_until
+from findings import NOT_CHECKED
+from machines import qtest_client
+from machines.qtest_client import Emulator, EmulatorError
+from subject import CannotCheck
+from test_bad_input import MACHINES, VERSION, VFIO_USER, emulator, is_refused, program
+
+SECONDS = 10.0
+SLEEP = "import time; time.sleep(600)"
+# What a program finds when it is started as an emulator: the sockets of its qtest and of its monitor.
+SOCKETS = """import os, re, sys
+qtest, monitor = (int(re.search(rf"id={name},fd=(\\d+)", " ".join(sys.argv))[1]) for name in ("qtest", "monitor"))
+"""
+GREETING = b'{"QMP": {}}\n{"return": {}}\n'
+
+
+def saying(qtest: bytes = b"", monitor: bytes = b"") -> str:
+    """The command of a program that says this there, whatever it is asked, and stays."""
+    script = f"{SOCKETS}os.write(qtest, {qtest!r}); os.write(monitor, {monitor!r}); {SLEEP}"
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(script)}"
+
+
+@pytest.fixture
+def recorded_peer(tmp_path: Path, peer_program: Path) -> Iterator[Path]:
+    """The peer; at the end it must be gone."""
+    its_pid = tmp_path / "pid"
+    yield program(tmp_path / "peer", f'echo $$ >{its_pid}; exec {shlex.quote(str(peer_program))} "$@"')
+    assert not is_running(its_pid)
+
+
+def is_running(pid_file: Path) -> bool:
+    return Path(f"/proc/{int(pid_file.read_text())}").exists()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"OK nonsense\n" * 99, b"\xff\xfe\n", b"nonsense\n", b"OK\n" * 99],
+    ids=["no numbers", "no text", "no verdict", "no values"],
+)
+def test_an_emulator_that_answers_nonsense_by_qtest(tmp_path: Path, recorded_peer: Path, nonsense: bytes) -> None:
+    # A wrapper without exec, too: its emulator would stay, and with it the connection to the peer.
+    wrapped = emulator(tmp_path, VERSION + MACHINES + VFIO_USER + f'*-qtest-log*) {saying(nonsense)} "$@" ;;\n')
+    is_refused(wrapped, "doesn't take the peer's device: ", "qtest", other_peer=recorded_peer)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for long."""
+    monkeypatch.setattr(qtest_client, "REPLY_SECONDS", 1.0)
+    monkeypatch.setattr(peer, "READY_SECONDS", 1.0)
+    monkeypatch.setattr(peer, "ENDING_SECONDS", 1.0)
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """The checker in this process; its status."""
+    monkeypatch.setattr(sys, "argv", ["run_checker.py", *map(str, arguments)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return run_checker.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_emulator_that_hangs(
+    tmp_path: Path, recorded_peer: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hung = emulator(tmp_path, VERSION + MACHINES + VFIO_USER + f'*-qtest-log*) {saying()} "$@" ;;\n')
+    assert run_here(monkeypatch, hung, "--peer", recorded_peer) == NOT_CHECKED
+    assert "doesn't take the peer's device: timed out" in capsys.readouterr().err
+
+
+def test_what_nobody_has_thought_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(run_checker, "probe", lambda _: [][0])
+    assert run_here(monkeypatch, "/emulator") == NOT_CHECKED
+    said = capsys.readouterr().err
+    assert said.startswith("checker: something unexpected, which says nothing of /emulator: IndexError")
+    assert "test_trouble.py" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("monitor", "what"), [
+    (b"", "timed out when the monitor was asked"),
+    (b'{"QMP": {}}\nnonsense\n', "when the monitor was asked"),
+    (GREETING + b"[5]\n", r"the monitor answered \[5\]"),
+    (GREETING + b'{"error": {"desc": "no"}}\n', "the monitor refused"),
+    (GREETING + b'{"return": {}}\n', "hasn't ended in 1 s after its quit"),
+], ids=["nothing", "no JSON", "no object", "an error", "no end"])  # fmt: skip
+def test_a_monitor_that_hangs_or_answers_nonsense_and_an_emulator_that_does_not_quit(
+    tmp_path: Path, monitor: bytes, what: str
+) -> None:
+    with Emulator(shlex.split(saying(monitor=monitor)), tmp_path / "messages") as running:
+        with pytest.raises(EmulatorError, match=what):
+            running.quit()
+
+
+def test_a_socket_that_is_closed(tmp_path: Path) -> None:
+    with Emulator([sys.executable, "-c", SOCKETS], tmp_path / "messages") as running:
+        running.state()
+        with pytest.raises(EmulatorError):
+            running.monitor("info mtree")
+        with pytest.raises(EmulatorError):
+            running.qtest.read32(0)
+    with pytest.raises(EmulatorError, match="/nonexistent doesn't start"):
+        Emulator(["/nonexistent"], tmp_path / "messages")
+
+
+def test_a_wrappers_emulator_ends_with_it(tmp_path: Path) -> None:
+    its_pid = tmp_path / "pid"
+    script = f"echo ready; {shlex.quote(sys.executable)} -c '{SLEEP}' & echo $! >{its_pid}; wait"
+    with Emulator([str(program(tmp_path / "wrapper", script))], tmp_path / "messages") as running:
+        wait_until(lambda: its_pid.exists() and its_pid.read_text().endswith("\n"), "the wrapper", SECONDS)
+        assert is_running(its_pid) and "ready" in running.messages()
+    wait_until(lambda: is_gone(its_pid), "the wrapper's emulator", SECONDS)
+
+
+def is_gone(pid_file: Path) -> bool:
+    """Whether it has ended; init may not have reaped it yet."""
+    try:
+        return "State:\tZ" in Path(f"/proc/{int(pid_file.read_text())}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_peer_that_does_not_get_ready_or_does_not_end(tmp_path: Path) -> None:
+    its_pid = tmp_path / "pid"
+    stay = f"trap '' TERM; echo $$ >{its_pid}; %s; while :; do sleep 0.1; done"
+    silent = program(tmp_path / "silent", stay % "true")
+    with pytest.raises(CannotCheck, match="isn't ready"), peer.running(silent, tmp_path):
+        pass
+    assert not is_running(its_pid)
+    memory = tmp_path / "memory"
+    memory.write_bytes(bytes(os.sysconf("SC_PAGESIZE")))
+    ready = f'{{"memory": "{memory}", "memory_size": {memory.stat().st_size}, "mappable": []}}'
+    stubborn = program(tmp_path / "stubborn", stay % f"echo '{ready}'")
+    with pytest.raises(CannotCheck, match="didn't end when it was asked to"), peer.running(stubborn, tmp_path):
+        pass
+    assert not is_running(its_pid)
