@@ -34,6 +34,19 @@ def compiler() -> str:
     return os.environ.get("CC", "gcc")
 
 
+def ccache_folder() -> Path:
+    """Where ccache keeps objects: the user's choice or cache folder, or build/ if that can't be written."""
+    if chosen := os.environ.get("CCACHE_DIR"):
+        return Path(chosen)
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccache"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    return folder if writable else REPOSITORY / "build" / "ccache"
+
+
 def configure(place: Workplace, tree: Path, build: Path, words: list[str], python: Path,
               log: Path | None = None) -> None:
     """Configure the build folder, unless it was configured by the same command, compilers and QEMU scripts."""
@@ -68,8 +81,7 @@ def watch(place: Workplace, words: list[str], build: Path, log: Path | None = No
     environment = os.environ | {
         "CCACHE_BASEDIR": str(REPOSITORY),
         "CCACHE_NOHASHDIR": "1",
-        "CCACHE_DIR": os.environ.get("CCACHE_DIR")
-        or str(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ccache"),
+        "CCACHE_DIR": str(ccache_folder()),
     }
     with open(log or os.devnull, "a", encoding="utf-8") as out:
         status = subprocess.run(words, cwd=build, env=environment, stdin=subprocess.DEVNULL, check=False,

@@ -17,6 +17,8 @@ import debian_source
 from crates import wraps
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run, run_script, say, workplace
 
+STAYS = "QEMU_SRC= stays in force until it is given again: an empty QEMU_SRC= gets Debian's source."
+
 
 def main() -> None:
     """Make the tag ``base`` what the command line asks for; nothing is done when it is that already."""
@@ -50,9 +52,7 @@ def bring(place: Workplace, given: str) -> None:
         say(f"this is QEMU {version}; the series was last checked on {checked}")
     say(f"importing QEMU {version}")
     commit = import_tree(place, unpacked, version)
-    partial = place.scratch("stamp")
-    partial.write_text(json.dumps({"fingerprint": fingerprint, "version": version, "base": commit}) + "\n")
-    partial.rename(stamp)
+    place.write(stamp, json.dumps({"fingerprint": fingerprint, "version": version, "base": commit}) + "\n")
     shutil.rmtree(unpacked)
 
 
@@ -73,7 +73,7 @@ def identify(source: Path) -> str:
                           "  Commit them there (or `git stash`), so that it is known what is built.")
         return f"{source} {git('rev-parse', 'HEAD', cwd=source).strip()}"
     if not source.exists():
-        raise Refused(f"asked for QEMU_SRC={source}, but there is no such file or folder")
+        raise Refused(f"asked for QEMU_SRC={source}, but there is no such file or folder.\n  {STAYS}")
     seen = hashlib.sha256()
     for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
         if path.is_file() and path.relative_to(source).parts[:1] != ("build",):
@@ -112,7 +112,7 @@ def check_version(unpacked: Path, base: str, source: str) -> str:
     micro = version.removeprefix(f"{base}.")
     if micro == version or not micro.isdecimal() or int(micro) >= 50:
         raise Refused(f"asked for QEMU {base}.x, found {version} in {source}.\n"
-                      f"  Give a release {base}.x by QEMU_SRC=, or none to have Debian's.")
+                      f"  Give a release {base}.x by QEMU_SRC=PATH. {STAYS}")
     return version
 
 

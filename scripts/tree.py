@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import commits
@@ -65,9 +64,7 @@ def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> No
         worktrees.move(place, place.tree, commit, BRANCH)
         git("update-ref", KNOWN, commit, GIT_DIR=place.repository)
         mails.write(place, checkout, BRANCH)
-        partial = place.scratch("stamp")
-        partial.write_text(json.dumps([wanted, commit]))
-        partial.rename(stamp)
+        place.write(stamp, json.dumps([wanted, commit]))
         say(f"{place.tree} has the series' {len(entries)} commits")
     if not place.stock_tree.is_dir() or git("rev-parse", "HEAD", cwd=place.stock_tree).strip() != base:
         worktrees.move(place, place.stock_tree, base)
@@ -79,13 +76,12 @@ def prepare_direct(place: Workplace) -> None:
     """Bring ``direct/tree`` up to date: what the series maps directly meets a QEMU that doesn't know of it."""
     tree, commit = place.direct_tree, reference(place, f"refs/heads/{BRANCH}")
     message = f"QEMU's own {', '.join(QEMUS_OWN)}"
-    if tree.is_dir():
-        if git("log", "-1", "--format=%P %s", cwd=tree).strip() == f"{commit} {message}":
-            return
-        git("reset", "--quiet", "--hard", cwd=tree)  # an interrupted run's; nobody else works there
-    worktrees.move(place, tree, commit)
-    git("checkout", "--quiet", "base", "--", *QEMUS_OWN, cwd=tree)
-    git("commit", "--quiet", f"--message={message}", cwd=tree)
+    if not tree.is_dir() or git("log", "-1", "--format=%P %s", cwd=tree).strip() != f"{commit} {message}":
+        if tree.is_dir():
+            git("reset", "--quiet", "--hard", cwd=tree)  # an interrupted run's; nobody else works there
+        worktrees.move(place, tree, commit)
+        git("checkout", "--quiet", "base", "--", *QEMUS_OWN, cwd=tree)
+        git("commit", "--quiet", f"--message={message}", cwd=tree)
     supply(place, tree)
 
 

@@ -75,6 +75,12 @@ class Workplace:
         path.unlink(missing_ok=True)
         return path
 
+    def write(self, file: Path, text: str) -> None:
+        """Write one of the workplace's small files: the whole text is there, or what was there before."""
+        partial = self.scratch(file.name)
+        partial.write_text(text)
+        partial.rename(file)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second run out of the workplace."""

@@ -46,7 +46,7 @@ def move(place: Workplace, tree: Path, commit: str, branch: str = "") -> None:
         git("worktree", "move", fresh, tree, GIT_DIR=place.repository)
         return
     journal = place.root / "moving"
-    journal.write_text(json.dumps([tree.name, commit, branch]))
+    place.write(journal, json.dumps([str(tree.relative_to(place.root)), commit, branch]))
     try:
         git("checkout", "--quiet", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
     except Refused:
@@ -60,8 +60,12 @@ def recover(place: Workplace) -> None:
     journal = place.root / "moving"
     if not journal.is_file():
         return
-    name, commit, branch = json.loads(journal.read_text())
-    tree = place.root / name
+    try:
+        path, commit, branch = json.loads(journal.read_text())
+    except ValueError:  # a full disk's: it names no tree, so what was changed there, if anything, is refused as an edit
+        journal.unlink()
+        return
+    tree = place.root / path
     if tree.is_dir():
         say(f"finishing an interrupted checkout of {tree}")
         Path(git("rev-parse", "--absolute-git-dir", cwd=tree).strip(), "index.lock").unlink(missing_ok=True)

@@ -25,11 +25,12 @@ The hooks are tried on $version, by $commits commits.
 
 
 def git(*words: str | Path, cwd: Path) -> str:
-    """Run git as a person with a name; its output."""
+    """Run git as a person with a name and no configuration; its output."""
     name = {f"GIT_{role}_{what}": "tester@invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    bare = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    return subprocess.run(["git", *map(str, words)], cwd=cwd, env=inherited | name, text=True, check=True,
-                          capture_output=True).stdout.strip()
+    return subprocess.run(["git", *map(str, words)], cwd=cwd, env=inherited | name | bare, text=True,
+                          check=True, capture_output=True).stdout.strip()
 
 
 @dataclass

@@ -124,6 +124,14 @@ def test_a_commit_whose_test_fails_is_named(built: Bench) -> None:
     assert "commit 2 of 2" in said and "meson failed" in said and "physmem is wrong" in said
 
 
+def test_a_series_of_which_no_test_is_known_in_the_end_is_refused(built: Bench) -> None:
+    change(built.qemu / "configure", "qtest-aarch64/ram-device-test", "qtest-aarch64/other-test")
+    built.source()
+    built.prepare()
+    said = refuse(built)
+    assert "commit 2 of 2" in said and "fails in the build rust" in said and "knows none of the series' tests" in said
+
+
 def test_a_check_can_go_on_where_it_stopped(built: Bench) -> None:
     second_patch(built, "int physmem hook;")
     refuse(built)
