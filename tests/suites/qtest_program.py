@@ -26,9 +26,9 @@ class Program:
     build: Path
 
     def cases(self, emulator: Path) -> list[str]:
-        """The names of its test cases."""
+        """The names of its test cases; none if it doesn't come to the end of its list."""
         listed = self._run(["-l"], emulator, TIMEOUT)
-        return [line for line in listed.stdout.splitlines() if line.startswith("/")]
+        return [line for line in listed.stdout.splitlines() if line.startswith("/") and not listed.returncode]
 
     def results(self, emulator: Path, left_out: Sequence[str] = ()) -> dict[str, str]:
         """What became of each case that it ran ("ok", "not ok", "skip"), and of the program itself ("exit")."""

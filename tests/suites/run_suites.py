@@ -4,7 +4,8 @@
 
     run_suites.py --pair NAME STOCK_BUILD PATCHED_BUILD [--pair ...] [SUITE ...]
 
-Exits with 1 if a case says something else on the patched build, or if a test that the series brings fails.
+Exits with 1 if a case says something else on the patched build, if a test that the series brings fails, or if none of
+the builds has a suite. That some have one and others don't, as with Rust's and builds without Rust, is as it should be.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--pair", nargs=3, action="append", required=True, metavar=("NAME", "STOCK", "PATCHED"))
     parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE", help=f"default: {' '.join(SUITES)}")
     chosen = parser.parse_args()
-    different = 0
+    different, missing = 0, set(chosen.suites)
     for name, *builds in chosen.pair:
         stock, patched = map(Path, builds)
         for build in (stock, patched):
@@ -50,12 +51,15 @@ def main() -> int:
             if not made.first and not made.added:
                 print(f"{suite}, {name}: none in this build", flush=True)
                 continue
+            missing.discard(suite)
             tell(name, made, time.monotonic() - begun)
             different += len(made.differences()) + len(made.failures())
     for name, firmware in LEFT_OUT.items():
         print(f"left out: {name}: needs firmware that is not to be had here: {firmware}")
+    for suite in sorted(missing):
+        print(f"{suite}: asked for, but no build has a test of it; their meson-info/intro-tests.json name what they have")
     print(f"{different or 'no'} differences")
-    return 1 if different else 0
+    return 1 if different or missing else 0
 
 
 if __name__ == "__main__":

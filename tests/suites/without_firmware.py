@@ -20,7 +20,7 @@ _PROGRAMS = {
 _MACHINES = {
     "10.0": {"npcm845-evb": NPCM8XX},
     "10.2": {"npcm845-evb": NPCM8XX}
-    | dict.fromkeys(("ast2700-evb", "ast2700a0-evb", "ast2700a1-evb", "ast2700fc"), AST27X0),
+    | dict.fromkeys(("ast2700a0-evb", "ast2700a1-evb", "ast2700fc"), AST27X0),
 }
 _base = os.environ.get("RAM_DEVICE_BASE", "10.0")
 

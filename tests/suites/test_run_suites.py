@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""run_suites.py: what differs, what fails and what isn't there is told; only what ran and is the same passes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("run_suites.py")
+
+
+def build(folder: Path, **suites: str) -> Path:
+    """What stands for a build of QEMU's: a program for each suite, which says this."""
+    (folder / "meson-info").mkdir(parents=True)
+    (folder / "meson-info" / "intro-tests.json").write_text(json.dumps([
+        {"name": f"{suite}-test", "suite": [f"qemu:{suite}"], "cmd": ["echo", said], "env": {}, "workdir": None,
+         "is_parallel": True} for suite, said in suites.items()]))
+    return folder
+
+
+def run(suites: list[str], *pairs: tuple[Path, Path]) -> tuple[int, list[str]]:
+    """The exit status, and what was said."""
+    words = [word for number, pair in enumerate(pairs) for word in ("--pair", str(number), *pair)]
+    done = subprocess.run([sys.executable, "-B", SCRIPT, *suites, *words], text=True, capture_output=True, check=False)
+    assert not done.stderr
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_the_same_on_both_builds_passes(tmp_path: Path) -> None:
+    status, said = run(["unit"], (build(tmp_path / "a", unit="ok 1 /x"), build(tmp_path / "b", unit="ok 1 /x")))
+    assert status == 0 and "   stock:   1 programs: 1 ok" in said and said[-1] == "no differences"
+
+
+def test_a_case_that_differs_fails_and_is_named(tmp_path: Path) -> None:
+    status, said = run(["unit"], (build(tmp_path / "a", unit="ok 1 /x"), build(tmp_path / "b", unit="not ok 1 /x")))
+    assert status == 1 and "      unit-test: /x: ok / not ok" in said
+
+
+def test_a_suite_that_some_builds_have_passes(tmp_path: Path) -> None:
+    status, said = run(["unit", "rust"], *(
+        (build(tmp_path / f"{name}-a", **suites), build(tmp_path / f"{name}-b", **suites))
+        for name, suites in (("with", {"unit": "ok 1 /x", "rust": "ok 1 /y"}), ("without", {"unit": "ok 1 /x"}))))
+    assert status == 0 and "rust, 1: none in this build" in said
+
+
+def test_a_suite_that_no_build_has_fails_and_is_named(tmp_path: Path) -> None:
+    status, said = run(["unit", "absent"], (build(tmp_path / "a", unit="ok 1 /x"), build(tmp_path / "b", unit="ok 1 /x")))
+    assert status == 1 and any(line.startswith("absent: asked for, but no build has a test of it") for line in said)
