@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The front door. Everything is made in build/, which is Meson's build folder too.
 
+ifneq ($(words $(CURDIR))$(findstring :,$(CURDIR)),1)
+$(error this checkout is in "$(CURDIR)", but QEMU can't be built where a path has spaces or colons: move it)
+endif
+
 BASE ?= 10.0
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -10,7 +14,8 @@ AGAINST ?= $(if $(filter 10.0,$(BASE)),10.2,10.0)
 work = build/qemu/$(BASE)
 python = python3 -B
 meson = build/venv/bin/meson
-export RAM_DEVICE_DOWNLOADS = $(CURDIR)/build/downloads
+downloads = build/downloads
+export RAM_DEVICE_DOWNLOADS = $(CURDIR)/$(downloads)
 
 # TARGETS= and QEMU_SRC= stay in force until they are given again.
 options = -Dbase=$(BASE)
@@ -18,7 +23,8 @@ ifdef TARGETS
 options += -Dtargets=$(TARGETS)
 endif
 ifneq ($(origin QEMU_SRC),undefined)
-options += -Dqemu_src=$(if $(QEMU_SRC),$(abspath $(QEMU_SRC)))
+absolute = import os, sys; print(os.path.abspath(os.path.expanduser(sys.argv[1])))
+options += -Dqemu_src="$${QEMU_SRC:+$$($(python) -c '$(absolute)' "$$QEMU_SRC")}"
 endif
 
 .PHONY: all check checker audit bench matrix storm suites build setup series series-check range-diff export install clean
@@ -27,7 +33,7 @@ endif
 all: setup
 	@ninja -C build patched
 	@ninja -C build demonstrate
-	@$(python) scripts/summary.py $(RAM_DEVICE_DOWNLOADS)
+	@$(python) scripts/summary.py $(downloads)
 
 check:
 	@rm -f build/meson-logs/testlog.json
@@ -37,7 +43,7 @@ check:
 # What is checked need not be ours, so nothing of ours is built but the peer.
 checker:
 	@$(if $(QEMU),,echo "checker: say which emulator, for instance: make checker QEMU=/usr/bin/qemu-system-aarch64" >&2; exit 2)
-	@scripts/needs python3 cargo rustc gcc libc6-dev
+	@mkdir -p build && scripts/needs python3 gcc libc6-dev >&2
 	@$(python) tests/checker/run_checker.py $(ARGS) '$(QEMU)'
 
 matrix: setup
@@ -60,7 +66,7 @@ build: setup
 	@ninja -C build patched
 
 setup:
-	@mkdir -p build && rm -f $(RAM_DEVICE_DOWNLOADS)* && touch $(RAM_DEVICE_DOWNLOADS).began
+	@mkdir -p build && rm -f $(downloads) $(downloads).began && touch $(downloads).began
 	@scripts/needs
 	@$(python) scripts/python_env.py build/venv
 	@$(meson) setup $(if $(wildcard build/build.ninja),--reconfigure) build $(options) >build/setup.log || \
@@ -74,9 +80,11 @@ series-check: series
 	@$(python) scripts/python_env.py build/venv
 	@$(python) scripts/series_check.py --base $(BASE) --work $(work) --python build/venv/bin/python --from $(FROM)
 
+two_sources = range-diff: one QEMU_SRC= can't serve two bases. If that is why: make series BASE=$(AGAINST) QEMU_SRC=PATH, \
+	make series BASE=$(BASE) QEMU_SRC=PATH, then python3 -B scripts/range_diff.py --base $(BASE) --against $(AGAINST)
 range-diff:
-	@$(if $(OLD),,$(MAKE) --no-print-directory series BASE=$(AGAINST))
-	@$(MAKE) --no-print-directory series
+	@$(if $(OLD),,$(MAKE) --no-print-directory series BASE=$(AGAINST) &&) $(MAKE) --no-print-directory series || \
+		{ $(if $(OLD),,echo "$(two_sources)" >&2;) exit 1; }
 	@$(python) scripts/range_diff.py --base $(BASE) --work $(work) \
 		$(if $(OLD),--old '$(OLD)',--against '$(AGAINST)')
 
@@ -93,7 +101,7 @@ help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
 	@echo "make check     that, and all tests"
 	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
-	@echo "make matrix    every cache mode, engine, format and device into both kinds of BAR, four emulators side by side"
+	@echo "make matrix    every cache mode, engine, format and device into both kinds of BAR, three emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
 	@echo "               each access that they make to a device, held against C1 to C3"
 	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and the routines beside memmove()"
@@ -102,7 +110,7 @@ help:
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"
 	@echo "make series-check  the series applied mail by mail; each commit built with Rust, tested, and built without. It"
-	@echo "               takes an hour or more; FROM=7 goes on at the 7th commit"
+	@echo "               takes about half an hour with two cores; FROM=7 goes on at the 7th commit"
 	@echo "make range-diff    git range-diff of the series on another base (AGAINST=$(AGAINST)), or of what a revision of this"
 	@echo "               repository has (OLD=REV), and the one here"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"
@@ -112,3 +120,4 @@ help:
 	@echo "TARGETS=aarch64-softmmu,x86_64-softmmu  QEMU's targets"
 	@echo "QEMU_SRC=PATH                           a source of your own: unpacked release, tarball, git checkout"
 	@echo "BASE=$(BASE)                               the QEMU version"
+	@echo "TARGETS= and QEMU_SRC= stay in force until they are given again; an empty QEMU_SRC= gets Debian's source"
