@@ -17,7 +17,7 @@ from machines.qtest_client import EmulatorError
 
 # Capability registers, and those that they tell the places of.
 CAPLENGTH, HCSPARAMS1, DBOFF, RTSOFF = 0x00, 0x04, 0x14, 0x18
-USBCMD, USBSTS, CRCR, DCBAAP, CONFIG, PORTS = 0x00, 0x04, 0x18, 0x30, 0x38, 0x400
+USBCMD, CRCR, DCBAAP, CONFIG, PORTS = 0x00, 0x18, 0x30, 0x38, 0x400
 ERSTSZ, ERSTBA, ERDP = 0x28, 0x30, 0x38
 RUN, RESET = 1, 2
 PORT_CONNECTED, PORT_RESET, PORT_POWER = 1 << 0, 1 << 4, 1 << 9
