@@ -18,6 +18,7 @@ VENDOR_AND_DEVICE = 0x00
 COMMAND = 0x04
 COMMAND_MEMORY = 0x2
 COMMAND_MASTER = 0x4
+COMMAND_NO_INTX = 0x400
 FIRST_BAR = 0x10
 BAR_IS_64_BIT = 0x4
 BAR_IS_PREFETCHABLE = 0x8
@@ -75,6 +76,10 @@ class Function:
     def set_config32(self, offset: int, value: int) -> None:
         self.qtest.write32(self._config + offset, value)
 
+    def set_command(self, bits: int) -> None:
+        """Set these bits of the command register."""
+        self.set_config16(COMMAND, self.config16(COMMAND) | bits)
+
     def capabilities(self, kind: int) -> Iterator[int]:
         """The offset of each capability with this ID."""
         offset = self.config8(FIRST_CAPABILITY)
@@ -100,7 +105,7 @@ class Function:
         self.qtest.write32(low, address & 0xFFFF_FFFF)
         if attributes & BAR_IS_64_BIT:
             self.qtest.write32(low + 4, address >> 32)
-        self.qtest.write32(self._config + COMMAND, COMMAND_MEMORY | COMMAND_MASTER)
+        self.set_command(COMMAND_MEMORY | COMMAND_MASTER)
         return Bar(address, size, bool(attributes & BAR_IS_PREFETCHABLE))
 
 

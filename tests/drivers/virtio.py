@@ -246,6 +246,9 @@ class VirtioPci(Transport):
                 self._multiplier = function.config32(capability + 16)
         if len(places) != 2:
             raise EmulatorError(f"PCI device {function.identity():#x} has no modern virtio capabilities")
+        # This driver polls, and may reset a device that says so while its iothread is about to interrupt: without MSI-X
+        # that wants the big lock for the interrupt controller, and the reset, which has the lock, waits for the iothread.
+        function.set_command(pci.COMMAND_NO_INTX)
         self._common, self._notify = places[self.COMMON], places[self.NOTIFY]
         self._doorbells: dict[int, int] = {}
 
