@@ -36,8 +36,8 @@ def told(kind: str) -> list[str]:
 
 
 def test_a_signal_that_was_sent_is_not_taken_for_an_access() -> None:
-    assert told("KILL") == [ENDED]
+    assert (found := told("KILL")) == [ENDED], found
 
 
 def test_a_memory_error_found_elsewhere_does_not_fail_the_access_and_is_not_lost() -> None:
-    assert told("AO") == [COPIED, ENDED]
+    assert (found := told("AO")) == [COPIED, ENDED], found

@@ -244,7 +244,7 @@ def test_a_fixup_that_does_not_go_on_right_after_its_access_is_reported(
 @pytest.mark.parametrize("architecture", C_COMPILERS)
 def test_nothing_is_reported_where_nothing_is_wrong(architecture: str, tmp_path: Path) -> None:
     audited = audit(linked(tmp_path, architecture))
-    assert audited.findings == []
+    assert audited.findings == [], audited.findings
     assert audited.device == {("load", 1): 1, ("load", 4): 1}
     assert audited.others["RAM side"] == 1
 
@@ -253,7 +253,7 @@ def test_nothing_is_reported_where_nothing_is_wrong(architecture: str, tmp_path:
                          [(architecture, text) for architecture, texts in ALLOWED.items() for text in texts])
 def test_what_compilers_do_to_the_stack_the_struct_and_constants_is_allowed(
         architecture: str, text: str, tmp_path: Path) -> None:
-    assert audit(linked(tmp_path, architecture, FORBIDDEN=text)).findings == []
+    assert (found := audit(linked(tmp_path, architecture, FORBIDDEN=text)).findings) == [], found
 
 
 @pytest.mark.parametrize(("architecture", "text", "name"), cases(BESIDE))
@@ -266,7 +266,7 @@ def test_a_function_that_gets_no_device_may_not_find_one_or_call_out(
                          [(architecture, text) for architecture, texts in ALLOWED_BESIDE.items() for text in texts])
 def test_a_function_that_gets_no_device_may_change_static_data_in_any_way(
         architecture: str, text: str, tmp_path: Path) -> None:
-    assert audit(linked(tmp_path, architecture, BESIDE=text)).findings == []
+    assert (found := audit(linked(tmp_path, architecture, BESIDE=text)).findings) == [], found
     assert audit(linked(tmp_path, architecture, FORBIDDEN=text)).findings
 
 
@@ -333,8 +333,8 @@ def test_the_crate_with_volatile_accesses_in_place_of_assembly_is_reported(archi
 def passes(audited: Audit) -> None:
     """Hold the audit of a program of ours against the contract."""
     print(audited)
-    assert audited.findings == []
-    assert audited.unreached == []
+    assert audited.findings == [], audited.findings
+    assert audited.unreached == [], audited.unreached
     assert len(set(exported()) & set(audited.functions)) >= 7
     # Each width in each direction, and every entry of the table.
     assert set(audited.device) == {(direction, width) for direction in ("load", "store") for width in WIDTHS}

@@ -85,12 +85,12 @@ def test_a_misaligned_instruction_is_split_by_the_outer_cpu_into_accesses_of_the
 def test_the_device_sees_of_a_guests_access_what_the_contract_says(
     report: Report, name: str, means: str, store: bool
 ) -> None:
-    assert complaints(report, name, chosen(means, store), contract) == []
+    assert (found := complaints(report, name, chosen(means, store), contract)) == [], found
 
 
 @pytest.mark.parametrize("store", [False, True], ids=["fills", "flushes"])
 def test_a_bounce_buffer_of_a_register_like_bar_is_copied_as_the_contract_says(report: Report, store: bool) -> None:
-    assert complaints(report, REGISTER_LIKE, chosen(REQUEST, store), contract) == []
+    assert (found := complaints(report, REGISTER_LIKE, chosen(REQUEST, store), contract)) == [], found
 
 
 @pytest.mark.parametrize("store", [False, True], ids=["fills", "flushes"])
@@ -109,10 +109,10 @@ def test_a_bounce_buffer_is_copied_in_one_ascending_pass_and_each_byte_once(repo
 
 @pytest.mark.parametrize("name", PATCHED)
 def test_reads_give_what_the_bar_holds_and_the_disk_gets_it(report: Report, name: str) -> None:
-    assert report.observed[name].wrong_reads == []
+    assert report.observed[name].wrong_reads == [], report.observed[name].wrong_reads
     to_disk = [request for request in requests() if not request.store]
     assert to_disk
-    assert [r.number for r in to_disk if report.on_disk(name, r, report.disk_after) != r.data()] == []
+    assert (found := [r.number for r in to_disk if report.on_disk(name, r, report.disk_after) != r.data()]) == [], found
 
 
 def test_requests_into_a_memory_like_bar_store_each_byte_and_the_disks_data(report: Report) -> None:
@@ -148,7 +148,7 @@ def test_of_a_queue_in_the_bar_each_field_is_accessed_as_one_transfer(report: Re
 
 @pytest.mark.parametrize("name", PATCHED)
 def test_an_emulator_that_starts_leaves_the_bar_alone(report: Report, name: str) -> None:
-    assert report.observed[name].while_starting() == []
+    assert (found := report.observed[name].while_starting()) == [], found
 
 
 @pytest.mark.parametrize("store", [False, True], ids=["reads", "writes"])
@@ -163,7 +163,7 @@ def test_stock_is_found_out_wherever_it_makes_other_accesses(with_stock: Report,
     }
     assert (means == SINGLE) == (not others)
     assert {a.number for a in asked if with_stock.complaint(STOCK, a, contract)} == others
-    assert complaints(with_stock, STOCK, asked, stock_dispatch) == []
+    assert (found := complaints(with_stock, STOCK, asked, stock_dispatch)) == [], found
 
 
 def test_stock_reads_bytes_twice_and_beyond_what_was_asked(with_stock: Report) -> None:

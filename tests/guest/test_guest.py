@@ -37,7 +37,7 @@ def test_the_guest_has_the_bar_as_system_ram_and_a_disk_with_four_queues(working
 
 def test_the_guest_reads_what_was_written_everywhere_and_always(working: Outcome) -> None:
     assert working.run.is_done, working.run
-    assert working.run.compared("different") == []
+    assert (found := working.run.compared("different")) == [], found
     assert len(working.run.compared("same")) == working.size.comparisons
 
 
@@ -47,7 +47,7 @@ def test_the_guest_read_it_from_the_disk_again(working: Outcome) -> None:
 
 def test_the_host_finds_files_and_raw_disk_as_the_guest_must_have_left_them(working: Outcome) -> None:
     assert working.run.is_done
-    assert working.differences == []
+    assert working.differences == [], working.differences
 
 
 def test_the_disks_dma_went_directly_into_the_bar(working: Outcome) -> None:
@@ -76,7 +76,7 @@ def test_the_same_guest_works_in_ordinary_ram(
     on_test_device: Outcome, in_ordinary_ram: Outcome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert in_ordinary_ram.run.is_done, in_ordinary_ram.run
-    assert in_ordinary_ram.differences == []
+    assert in_ordinary_ram.differences == [], in_ordinary_ram.differences
     bar, ram = on_test_device.run.work_seconds, in_ordinary_ram.run.work_seconds
     with capsys.disabled():
         print(f"# the workload took {bar:.1f} s in the BAR, {ram:.1f} s in ordinary RAM: ratio {bar / ram:.2f}")
@@ -88,12 +88,12 @@ def test_on_the_untouched_emulator_the_disk_is_lost_with_the_known_message(stock
 
 def test_on_the_untouched_emulator_the_guest_lives_but_its_disk_does_nothing_any_more(stock: Outcome) -> None:
     assert stock.run.ending == STUCK, stock.run
-    assert stock.run.compared("same") == []
+    assert (found := stock.run.compared("same")) == [], found
 
 
 def test_with_the_override_off_the_disk_is_lost_and_the_message_names_region_and_remedy(override_off: Outcome) -> None:
     assert override_off.run.ending == STUCK, override_off.run
-    assert override_off.run.compared("same") == []
+    assert (found := override_off.run.compared("same")) == [], found
     (message,) = (line for line in override_off.run.messages if KNOWN_MESSAGE in line)
     assert "'ram-device-testdev.mem'" in message
     assert "x-ram-device-direct=on" in message

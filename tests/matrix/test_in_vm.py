@@ -56,12 +56,12 @@ def test_o_direct_gives_no_io_error_and_equal_contents(report: Report, engine: s
         if outcome.case.operation == operation
     ]
     assert {outcome.case.device for outcome in made} == DEVICES
-    assert not_ok(made) == []
+    assert (found := not_ok(made)) == [], found
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_directsync_gives_no_io_error_and_equal_contents(report: Report, engine: str) -> None:
-    assert not_ok(chosen(report, PATCHED, cache="directsync", aio=engine)) == []
+    assert (found := not_ok(chosen(report, PATCHED, cache="directsync", aio=engine))) == [], found
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -72,19 +72,19 @@ def test_o_direct_of_more_pages_than_one_bio_has_succeeds(report: Report, engine
         if outcome.case.size == LARGE
     ]
     assert len(large) == len(DEVICES) * len(BOTH_WAYS)
-    assert not_ok(large) == []
+    assert (found := not_ok(large)) == [], found
 
 
 def test_an_image_on_9p_which_pins_pages_without_o_direct_gives_no_io_error(report: Report) -> None:
-    assert not_ok(chosen(report, PATCHED, store=SHARE)) == []
+    assert (found := not_ok(chosen(report, PATCHED, store=SHARE))) == [], found
 
 
 def test_buffered_requests_succeed(report: Report) -> None:
-    assert not_ok(chosen(report, PATCHED, store=BLOCK_DEVICE, cache="writeback")) == []
+    assert (found := not_ok(chosen(report, PATCHED, store=BLOCK_DEVICE, cache="writeback"))) == [], found
 
 
 def test_nothing_else_in_memory_or_on_the_disks_has_changed(report: Report) -> None:
-    assert report.differences == []
+    assert report.differences == [], report.differences
 
 
 def test_stock_fails_in_every_virtio_request_of_more_than_its_bounce_buffer(report: Report) -> None:
@@ -100,7 +100,7 @@ def test_stock_makes_of_every_request_what_its_bounce_buffer_allows(report: Repo
         for outcome in chosen(report, STOCK)
         if outcome.verdict != expected(outcome.case, memory_bounces=True)
     ]
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -32,13 +32,14 @@ def test_all_combinations_were_run(report: Report) -> None:
 
 @pytest.mark.parametrize("device", [*STORAGE_DEVICES, *OTHER_REQUESTS])
 def test_every_combination_ends_as_it_must(report: Report, patched: Variant, device: str) -> None:
-    assert [sentence(outcome) for outcome in report.unexpected(patched) if outcome.case.device == device] == []
+    unexpected = [outcome for outcome in report.unexpected(patched) if outcome.case.device == device]
+    assert unexpected == [], [sentence(outcome) for outcome in unexpected]
 
 
 def test_every_request_into_the_memory_like_bar_is_ok(report: Report) -> None:
     asked = [outcome for outcome in report.outcomes if outcome.case.place.startswith(MEMORY)]
     assert len(asked) > 500
-    assert [sentence(outcome) for outcome in asked if outcome.verdict != OK] == []
+    assert (found := [sentence(outcome) for outcome in asked if outcome.verdict != OK]) == [], found
 
 
 def test_a_device_is_lost_with_a_message_that_names_region_and_remedy(report: Report) -> None:
@@ -50,7 +51,7 @@ def test_a_device_is_lost_with_a_message_that_names_region_and_remedy(report: Re
 
 
 def test_nothing_else_in_memory_or_on_the_disks_has_changed(report: Report) -> None:
-    assert report.differences == []
+    assert report.differences == [], report.differences
 
 
 @pytest.mark.parametrize("cache", [cache for cache in CACHES if cache not in CACHES_OF_NATIVE])

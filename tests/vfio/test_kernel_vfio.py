@@ -62,7 +62,7 @@ def test_patched_writes_from_the_bar_to_the_disk(report: Report, size: int) -> N
 
 
 def test_the_host_finds_in_bar_and_disk_just_what_the_requests_that_succeeded_have_moved(report: Report) -> None:
-    assert report.differences == []
+    assert report.differences == [], report.differences
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
