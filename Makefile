@@ -43,7 +43,7 @@ check:
 # What is checked need not be ours, so nothing of ours is built but the peer.
 checker:
 	@$(if $(QEMU),,echo "checker: say which emulator, for instance: make checker QEMU=/usr/bin/qemu-system-aarch64" >&2; exit 2)
-	@mkdir -p build && scripts/needs python3 gcc libc6-dev >&2
+	@mkdir -p build && scripts/needs python3 gcc libc6-dev ca-certificates >&2
 	@$(python) tests/checker/run_checker.py $(ARGS) '$(QEMU)'
 
 matrix: setup

@@ -63,7 +63,7 @@ def started(
         firmware = folder / "no-firmware"
         firmware.write_bytes(bytes(FIRMWARE_SIZE))
         command += [board.firmware_option, str(firmware)]
-    with Emulator(command, folder / "emulator.messages", pass_fds) as emulator:
+    with Emulator(command, folder / "emulator.messages", pass_fds, own_group=True) as emulator:
         try:
             board.wake(emulator.qtest)
             function = pci.Function(emulator.qtest, PEER_SLOT, ecam=board.ecam)

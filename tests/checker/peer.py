@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def running(program: Path, folder: Path) -> Iterator[Peer]:
     command = [str(program), "--socket", str(socket), "--sparse", "holes", "--accesses", str(log)]
     with messages.open("wb") as its_messages:
         try:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_messages, start_new_session=True)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_messages, process_group=0)
         except OSError as error:
             raise CannotCheck(f"the peer {program} doesn't start: {error.strerror}") from None
     with process:
@@ -105,14 +106,22 @@ def running(program: Path, folder: Path) -> Iterator[Peer]:
 
 def _ready(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     """What the peer says of itself when it is ready; nothing if it doesn't get ready."""
-    assert process.stdout
-    is_there, _, _ = select.select([process.stdout], [], [], READY_SECONDS)
-    line = process.stdout.readline() if is_there else b""
     try:
-        said = json.loads(line)
+        said = json.loads(_line(process))
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def _line(process: subprocess.Popen[bytes]) -> bytes:
+    """What the peer says first; not all of it if it takes too long."""
+    assert process.stdout
+    deadline, line, more = time.monotonic() + READY_SECONDS, b"", b"more"
+    while more and not line.endswith(b"\n"):
+        is_there, _, _ = select.select([process.stdout], [], [], max(deadline - time.monotonic(), 0))
+        more = os.read(process.stdout.fileno(), 4096) if is_there else b""
+        line += more
+    return line
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int | None:

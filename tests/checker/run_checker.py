@@ -34,7 +34,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--peer", type=Path, help="a built vfio-user-gpu; without it cargo builds it")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_CHECKED))  # ends the emulator and the peer as well
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(NOT_CHECKED))  # ends the emulator and the peer as well
     try:
         findings = checked(chosen.emulator, chosen.peer)
         print(report.as_json(findings) if chosen.json else report.table(findings), flush=True)

@@ -82,7 +82,7 @@ def _ask(program: Path, *arguments: str, typed: bytes = b"") -> str:
     try:
         process = subprocess.Popen(
             [str(program), *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
         )  # fmt: skip
     except OSError as error:
         raise CannotCheck(f"{program} doesn't start: {error.strerror}. {NEEDED}.") from None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import peer
 import pytest
 import run_checker
+from conftest import CHECKER
 from drivers.request import wait_until
 from findings import NOT_CHECKED
 from machines import qtest_client
@@ -21,6 +23,7 @@ from subject import CannotCheck
 from test_bad_input import MACHINES, VERSION, VFIO_USER, emulator, is_refused, program
 
 SECONDS = 10.0
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 SLEEP = "import time; time.sleep(600)"
 # What a program finds when it is started as an emulator: the sockets of its qtest and of its monitor.
 SOCKETS = """import os, re, sys
@@ -60,20 +63,20 @@ def test_an_emulator_that_answers_nonsense_by_qtest(tmp_path: Path, recorded_pee
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is waited for long."""
-    monkeypatch.setattr(qtest_client, "REPLY_SECONDS", 1.0)
-    monkeypatch.setattr(peer, "READY_SECONDS", 1.0)
-    monkeypatch.setattr(peer, "ENDING_SECONDS", 1.0)
+    """Nobody is waited for long, but for programs to start on a busy machine."""
+    monkeypatch.setattr(qtest_client, "REPLY_SECONDS", 4.0)
+    monkeypatch.setattr(peer, "READY_SECONDS", 4.0)
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
     """The checker in this process; its status."""
     monkeypatch.setattr(sys, "argv", ["run_checker.py", *map(str, arguments)])
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         return run_checker.main()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("hasty")
@@ -83,6 +86,22 @@ def test_an_emulator_that_hangs(
     hung = emulator(tmp_path, VERSION + MACHINES + VFIO_USER + f'*-qtest-log*) {saying()} "$@" ;;\n')
     assert run_here(monkeypatch, hung, "--peer", recorded_peer) == NOT_CHECKED
     assert "doesn't take the peer's device: timed out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_checker_that_is_ended_leaves_nobody_behind(
+    tmp_path: Path, recorded_peer: Path, number: signal.Signals
+) -> None:
+    its_pid = tmp_path / "emulator.pid"
+    asked = f"{SOCKETS}os.read(qtest, 1); print(os.getpid(), file=open('{its_pid}', 'w'), flush=True); {SLEEP}"
+    hangs = f'*-qtest-log*) {shlex.quote(sys.executable)} -c {shlex.quote(asked)} "$@" ;;\n'
+    hung = emulator(tmp_path, VERSION + MACHINES + VFIO_USER + hangs)
+    command = [sys.executable, "-B", CHECKER, hung, "--peer", recorded_peer]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as checker:
+        wait_until(lambda: its_pid.exists() and its_pid.read_text().endswith("\n"), "the checker", SECONDS)
+        checker.send_signal(number)
+        assert checker.wait(timeout=SECONDS) == NOT_CHECKED
+    wait_until(lambda: is_gone(its_pid), "the emulator", SECONDS)
 
 
 def test_what_nobody_has_thought_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +118,7 @@ def test_what_nobody_has_thought_of(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     (b'{"QMP": {}}\nnonsense\n', "when the monitor was asked"),
     (GREETING + b"[5]\n", r"the monitor answered \[5\]"),
     (GREETING + b'{"error": {"desc": "no"}}\n', "the monitor refused"),
-    (GREETING + b'{"return": {}}\n', "hasn't ended in 1 s after its quit"),
+    (GREETING + b'{"return": {}}\n', "hasn't ended in 4 s after its quit"),
 ], ids=["nothing", "no JSON", "no object", "an error", "no end"])  # fmt: skip
 def test_a_monitor_that_hangs_or_answers_nonsense_and_an_emulator_that_does_not_quit(
     tmp_path: Path, monitor: bytes, what: str
@@ -123,7 +142,7 @@ def test_a_socket_that_is_closed(tmp_path: Path) -> None:
 def test_a_wrappers_emulator_ends_with_it(tmp_path: Path) -> None:
     its_pid = tmp_path / "pid"
     script = f"echo ready; {shlex.quote(sys.executable)} -c '{SLEEP}' & echo $! >{its_pid}; wait"
-    with Emulator([str(program(tmp_path / "wrapper", script))], tmp_path / "messages") as running:
+    with Emulator([str(program(tmp_path / "wrapper", script))], tmp_path / "messages", own_group=True) as running:
         wait_until(lambda: its_pid.exists() and its_pid.read_text().endswith("\n"), "the wrapper", SECONDS)
         assert is_running(its_pid) and "ready" in running.messages()
     wait_until(lambda: is_gone(its_pid), "the wrapper's emulator", SECONDS)
@@ -137,18 +156,28 @@ def is_gone(pid_file: Path) -> bool:
         return True
 
 
+def staying(path: Path, its_pid: Path, said: str) -> Path:
+    """A program that says this, and isn't ended by being asked to."""
+    return program(path, f"trap '' TERM; echo $$ >{its_pid}; printf '{said}'; while :; do sleep 0.1; done")
+
+
 @pytest.mark.usefixtures("hasty")
-def test_a_peer_that_does_not_get_ready_or_does_not_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["", "{"], ids=["nothing", "half a line"])
+def test_a_peer_that_does_not_get_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setattr(peer, "ENDING_SECONDS", 1.0)
     its_pid = tmp_path / "pid"
-    stay = f"trap '' TERM; echo $$ >{its_pid}; %s; while :; do sleep 0.1; done"
-    silent = program(tmp_path / "silent", stay % "true")
+    silent = staying(tmp_path / "silent", its_pid, said)
     with pytest.raises(CannotCheck, match="isn't ready"), peer.running(silent, tmp_path):
         pass
     assert not is_running(its_pid)
-    memory = tmp_path / "memory"
+
+
+def test_a_peer_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer, "ENDING_SECONDS", 1.0)
+    its_pid, memory = tmp_path / "pid", tmp_path / "memory"
     memory.write_bytes(bytes(os.sysconf("SC_PAGESIZE")))
     ready = f'{{"memory": "{memory}", "memory_size": {memory.stat().st_size}, "mappable": []}}'
-    stubborn = program(tmp_path / "stubborn", stay % f"echo '{ready}'")
+    stubborn = staying(tmp_path / "stubborn", its_pid, f"{ready}\\n")
     with pytest.raises(CannotCheck, match="didn't end when it was asked to"), peer.running(stubborn, tmp_path):
         pass
     assert not is_running(its_pid)

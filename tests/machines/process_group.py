@@ -11,6 +11,6 @@ from typing import Any
 
 
 def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL) -> None:
-    """Send the signal to a process that was started with start_new_session, and to all that is in its session."""
+    """Send the signal to a process that was started with process_group=0, and to all that is in its group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, how)

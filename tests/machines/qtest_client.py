@@ -112,11 +112,15 @@ class QTest:
 class Emulator:
     """A running emulator; all that it writes is added to the file `messages`.
 
-    It has a session of its own, so that a wrapper's emulator ends with the wrapper.
+    With `own_group` it has a process group of its own, so that a wrapper's emulator ends with the wrapper; but then it
+    doesn't end with a group that is killed as a whole, this program's.
     """
 
-    def __init__(self, command: Sequence[str], messages: Path, pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, command: Sequence[str], messages: Path, pass_fds: Sequence[int] = (), own_group: bool = False
+    ) -> None:
         self._messages = messages
+        self._own_group = own_group
         qtest, its_qtest = socket.socketpair()
         monitor, its_monitor = socket.socketpair()
         with messages.open("ab") as log, its_qtest, its_monitor:
@@ -129,7 +133,7 @@ class Emulator:
             ]  # fmt: skip
             try:
                 self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                 pass_fds=handed_over, start_new_session=True)  # fmt: skip
+                                                 pass_fds=handed_over, process_group=0 if own_group else None)  # fmt: skip
             except OSError as error:
                 raise EmulatorError(f"{command[0]} doesn't start: {error.strerror}") from None
         for channel in (qtest, monitor):
@@ -142,7 +146,10 @@ class Emulator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        process_group.end(self._process)
+        if self._own_group:
+            process_group.end(self._process)
+        else:
+            self._process.kill()
         self._process.wait()
 
     def quit(self) -> None:

@@ -69,8 +69,9 @@ def _unpack_compiler(architecture: str, folder: Path) -> None:
     own = debian.MACHINES_OWN
     standard = own.dependency(COMPILER, "libstd-rust-web-dev")
     shared = own.dependency(standard, r"libstd-rust-web-\d\S*")
-    for package in (COMPILER, shared, own.dependency(shared, r"libllvm\d+")):
+    for package in (COMPILER, shared):
         own.unpack(package, folder)
+    own.unpack_with_dependencies(own.dependency(shared, r"libllvm\d+"), folder)
     with debian.apt_of(debian.ARCHITECTURES[architecture]) as apt:
         apt.unpack(standard, folder)
 
