@@ -23,7 +23,7 @@ class Compiler:
     rustc: str
     architecture: str
     arguments: tuple[str, ...] = ()
-    libraries: Path | None = None
+    libraries: tuple[Path, ...] = ()
 
     @property
     def version(self) -> str:
@@ -37,7 +37,7 @@ class Compiler:
     def _run(self, arguments: list[str]) -> str:
         environment = dict(os.environ)
         if self.libraries:
-            environment["LD_LIBRARY_PATH"] = str(self.libraries)
+            environment["LD_LIBRARY_PATH"] = ":".join(map(str, self.libraries))
         done = subprocess.run([self.rustc, *arguments], env=environment, text=True, capture_output=True, check=False)
         if done.returncode:
             raise MachineError(f"{self.rustc} failed with status {done.returncode}:\n{done.stderr}")

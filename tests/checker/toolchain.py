@@ -60,7 +60,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _debians() -> Toolchain:
     cargo, compiler = rust_web.cargo(), rust_web.compiler()
-    libraries = [*map(str, [compiler.libraries, *cargo.libraries]), os.environ.get("LD_LIBRARY_PATH", "")]
+    libraries = [*map(str, compiler.libraries + cargo.libraries), os.environ.get("LD_LIBRARY_PATH", "")]
     return Toolchain(str(cargo.program), {
         "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
         "RUSTC": str(compiler.program),

@@ -16,40 +16,24 @@ COMPILER, CARGO = "rustc-web", "cargo-web"
 
 
 @dataclass(frozen=True)
-class Compiler:
-    """A compiler that has the standard library of an architecture."""
+class Tool:
+    """An unpacked program."""
 
     root: Path
+    name: str
 
     @property
     def program(self) -> Path:
-        return self.root / "usr/bin/rustc"
+        return self.root / "usr/bin" / self.name
 
     @property
-    def libraries(self) -> Path:
-        """For LD_LIBRARY_PATH."""
-        (libraries,) = {driver.parent for driver in self.root.glob("usr/lib/*/librustc_driver-*.so")}
-        return libraries
+    def libraries(self) -> tuple[Path, ...]:
+        """For LD_LIBRARY_PATH: its own, and those that the machine lacked."""
+        return (*self.root.glob("usr/lib/*-linux-gnu"), *self.root.glob("lib/*-linux-gnu"))
 
 
-@dataclass(frozen=True)
-class Cargo:
-    """Cargo alone."""
-
-    root: Path
-
-    @property
-    def program(self) -> Path:
-        return self.root / "usr/bin/cargo"
-
-    @property
-    def libraries(self) -> list[Path]:
-        """For LD_LIBRARY_PATH: those that the machine itself lacks."""
-        return list(self.root.glob("usr/lib/*-linux-gnu"))
-
-
-def compiler(architecture: str | None = None) -> Compiler:
-    """It from the cache, with the standard library of the machine's own architecture unless told otherwise.
+def compiler(architecture: str | None = None) -> Tool:
+    """rustc from the cache, with the standard library of the machine's own architecture unless told otherwise.
 
     MachineError says why it can't be had.
     """
@@ -57,12 +41,12 @@ def compiler(architecture: str | None = None) -> Compiler:
     if wanted not in debian.ARCHITECTURES:
         raise MachineError(f"{COMPILER} is known for {' and '.join(debian.ARCHITECTURES)}, not for {wanted}")
     folder = debian.cache_folder() / f"{COMPILER}-{wanted}"
-    return Compiler(debian.filled(folder, functools.partial(_unpack_compiler, wanted)))
+    return Tool(debian.filled(folder, functools.partial(_unpack_compiler, wanted)), "rustc")
 
 
-def cargo() -> Cargo:
-    """It from the cache; MachineError says why it can't be had."""
-    return Cargo(debian.filled(debian.cache_folder() / CARGO, _unpack_cargo))
+def cargo() -> Tool:
+    """cargo from the cache; MachineError says why it can't be had."""
+    return Tool(debian.filled(debian.cache_folder() / CARGO, _unpack_cargo), "cargo")
 
 
 def _unpack_compiler(architecture: str, folder: Path) -> None:
