@@ -34,6 +34,11 @@ class Apt:
         """Fetch the lists of packages; apt checks the signatures."""
         _run(["apt-get", *self.options, "update"], Path.cwd())
 
+    def version(self, package: str) -> str:
+        """The version of a package that would be installed at present."""
+        shown = _run(["apt-cache", *self.options, "show", "--no-all-versions", package], Path.cwd())
+        return next(line.partition(" ")[2] for line in shown.splitlines() if line.startswith("Version: "))
+
     def dependency(self, package: str, pattern: str) -> str:
         """The package of the pattern that a package depends on at present."""
         return self.dependencies(package, pattern)[0]

@@ -56,8 +56,12 @@ def _unpack_compiler(architecture: str, folder: Path) -> None:
     for package in (COMPILER, shared):
         own.unpack(package, folder)
     own.unpack_with_dependencies(own.dependency(shared, r"libllvm\d+"), folder)
+    if architecture == platform.machine():
+        own.unpack(standard, folder)
+        return
+    # The lists of another architecture are fetched, and may know a newer version, which this compiler can't use.
     with debian.apt_of(debian.ARCHITECTURES[architecture]) as apt:
-        apt.unpack(standard, folder)
+        apt.unpack(f"{standard}={own.version(standard)}", folder)
 
 
 def _unpack_cargo(folder: Path) -> None:
