@@ -103,5 +103,9 @@ pub fn fixup(pc: usize) -> Option<usize> {
     table::fixup(pc)
 }
 
-#[cfg(test)]
+#[cfg(all(
+    test,
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 mod tests;
