@@ -8,10 +8,12 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/syscall.h>
 #include "qemu/units.h"
 #include "hw/pci/pci_regs.h"
 #include "libqtest.h"
 #include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "ram-device-ring.h"
@@ -474,25 +476,50 @@ static void test_complete_disabled(const void *data)
     while_away(data, RDB_AWAY_DISABLED, complete_while_away);
 }
 
+/* Returns: whether the iothread waits for events, and not for a lock */
+static bool iothread_is_idle(RamDeviceBlk *b)
+{
+    g_autoptr(QDict) response =
+        qtest_qmp(b->vm->qts, "{'execute': 'query-iothreads'}");
+    QDict *io = qobject_to(QDict, qlist_peek(qdict_get_qlist(response,
+                                                             "return")));
+    g_autofree char *path =
+        g_strdup_printf("/proc/%d/task/%" PRId64 "/syscall",
+                        (int)qtest_pid(b->vm->qts),
+                        qdict_get_int(io, "thread-id"));
+    g_autofree char *call = NULL;
+
+    if (!g_file_get_contents(path, &call, NULL, NULL)) {
+        /* This host tells nobody, so give the iothread some time. */
+        g_usleep(100000);
+        return true;
+    }
+    /* The number of the system call that it waits in, or "running" */
+    return g_ascii_isdigit(*call) && atoi(call) != SYS_futex;
+}
+
+static bool has_requests(RamDeviceBlk *b)
+{
+    g_autoptr(QDict) response =
+        qtest_qmp(b->vm->qts, "{'execute': 'x-query-virtio-queue-status', "
+                  "'arguments': {'path': "
+                  "'/machine/peripheral/blk/virtio-backend', 'queue': 0}}");
+
+    return qdict_get_int(qdict_get_qdict(response, "return"), "inuse");
+}
+
 /*
  * Let the iothread finish what it has begun.  As long as a BAR is away, what
  * is at its address is MMIO as any other, which takes the big lock: a reset
  * at that very moment would wait for the iothread with the lock held, in this
  * QEMU as in those before it.
+ *
+ * An idle iothread has seen the last kick.  If then no request is left, only
+ * the last one's report may still be under way.
  */
 static void let_iothread_finish(RamDeviceBlk *b)
 {
-    unsigned quiet = 0;
-
-    while (quiet < 10) {
-        g_autoptr(QDict) response =
-            qtest_qmp(b->vm->qts, "{'execute': 'x-query-virtio-queue-status', "
-                      "'arguments': {'path': "
-                      "'/machine/peripheral/blk/virtio-backend', 'queue': 0}}");
-        QDict *status = qdict_get_qdict(response, "return");
-
-        g_assert_nonnull(status);
-        quiet = qdict_get_int(status, "inuse") ? 0 : quiet + 1;
+    while (!iothread_is_idle(b) || has_requests(b) || !iothread_is_idle(b)) {
         g_usleep(2000);
     }
 }
