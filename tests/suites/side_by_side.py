@@ -16,7 +16,7 @@ from pathlib import Path
 from qtest_program import RESULT, TIMEOUT
 
 # How Rust's own test programs, which don't speak TAP, say it. A doctest's name begins with the tree's folder.
-RUST_RESULT = re.compile(r"^test (?:(?:\.\./)+[^/\s]+/)?(\S+)(?: - [^.]*)? \.\.\. (ok|FAILED|ignored)", re.MULTILINE)
+RUST_RESULT = re.compile(r"^test (?:(?:\.\./)+[^/\s]+/)?(\S+(?: - [^.]*)?) \.\.\. (ok|FAILED|ignored)", re.MULTILINE)
 RUST_VERDICTS = {"ok": "ok", "FAILED": "not ok", "ignored": "skip"}
 # The functional tests then skip what needs the network, by name.
 ENVIRONMENT = {"QEMU_TEST_NO_DOWNLOAD": "1"}

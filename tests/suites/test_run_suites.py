@@ -48,3 +48,11 @@ def test_a_suite_that_some_builds_have_passes(tmp_path: Path) -> None:
 def test_a_suite_that_no_build_has_fails_and_is_named(tmp_path: Path) -> None:
     status, said = run(["unit", "absent"], (build(tmp_path / "a", unit="ok 1 /x"), build(tmp_path / "b", unit="ok 1 /x")))
     assert status == 1 and any(line.startswith("absent: asked for, but no build has a test of it") for line in said)
+
+
+def test_doctests_of_one_file_are_told_apart_and_the_trees_folder_is_not_part_of_their_names(tmp_path: Path) -> None:
+    one, two = "a.rs - a::One<T> (line 3) ... ok", "a.rs - a::Two (line 9) ... ignored"
+    first = f"test ../../tree/{one}\ntest ../../tree/{two}"
+    second = f"test ../../stock-tree/{two}\ntest ../../stock-tree/{one}"
+    status, said = run(["rust"], (build(tmp_path / "a", rust=first), build(tmp_path / "b", rust=second)))
+    assert status == 0 and "   stock:   1 programs: 1 ok, 1 skip" in said
