@@ -22,7 +22,7 @@ from machines.qtest_client import Emulator, EmulatorError
 from subject import CannotCheck
 from test_bad_input import MACHINES, VERSION, VFIO_USER, emulator, is_refused, program
 
-SECONDS = 10.0
+SECONDS = 30.0
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 SLEEP = "import time; time.sleep(600)"
 # What a program finds when it is started as an emulator: the sockets of its qtest and of its monitor.
