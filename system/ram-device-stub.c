@@ -9,6 +9,8 @@
 
 #include "qemu/osdep.h"
 #include "system/ram-device.h"
+#include "system/dma.h"
+#include "system/ram-device-pool.h"
 
 bool ram_device_may_map(const RamDevice *rd, bool is_write)
 {
@@ -35,6 +37,51 @@ bool ram_device_read(const RamDevice *rd, uint64_t offset, void *ram,
 
 bool ram_device_write(const RamDevice *rd, uint64_t offset, const void *ram,
                       uint64_t len)
+{
+    g_assert_not_reached();
+}
+
+struct RamDeviceBudget *ram_device_budget_new(QEMUBH *bh)
+{
+    return NULL;
+}
+
+void ram_device_budget_close(struct RamDeviceBudget *budget)
+{
+}
+
+bool ram_device_budget_is_short(struct RamDeviceBudget *budget)
+{
+    return false;
+}
+
+void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
+                     bool is_write, RamDeviceRequest *request)
+{
+    g_assert_not_reached();
+}
+
+bool ram_device_fill(void *buffer, hwaddr len)
+{
+    return true;
+}
+
+bool ram_device_unmap(void *buffer, bool is_write, hwaddr access_len)
+{
+    return false;
+}
+
+bool ram_device_is_buffer(const void *pointer)
+{
+    return false;
+}
+
+void *ram_device_discard(hwaddr *len)
+{
+    g_assert_not_reached();
+}
+
+bool ram_device_wait(const RamDeviceRequest *request, bool *waits)
 {
     g_assert_not_reached();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What C sees: the twin of `include/system/ram-device.h`, which documents each
-//! function.
+//! What C sees: the twin of `include/system/ram-device.h` and its neighbours,
+//! which document each function.
 //!
 //! The only exported symbols of the crate.  A transfer that is not wholly
 //! inside the region is refused before anything is touched.
@@ -9,8 +9,10 @@
 use core::ffi::c_void;
 
 use crate::{
+    budget::Account,
     copy, fault,
     mappings::{Mappings, RamDeviceMapping},
+    pages::{Pages, PAGES},
     plan::Width,
     policy::{self, Direct, Kind},
     port::{Native, Port, Word},
@@ -269,4 +271,51 @@ pub unsafe extern "C" fn ram_device_mapping_take_faulted(
         }
         None => false,
     }
+}
+
+/// May a request that holds `held` bytes of the pool have `size` more?
+///
+/// # Safety
+///
+/// `account` must point to a valid [`Account`].
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_budget_ask(
+    account: *const Account,
+    held: u64,
+    size: u64,
+    overdraw: bool,
+) -> u32 {
+    // SAFETY: valid, says the caller.
+    let account = unsafe { &*account };
+    account.ask(held, size, overdraw) as u32
+}
+
+/// Takes `count` pages of a chunk; the first one, or [`PAGES`] if there is no
+/// such run.
+///
+/// # Safety
+///
+/// `pages` must point to valid [`Pages`] that nobody else uses meanwhile.
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_pages_take(pages: *mut Pages, count: usize) -> usize {
+    // SAFETY: valid and ours, says the caller.
+    let pages = unsafe { &mut *pages };
+    pages.take(count).unwrap_or(PAGES)
+}
+
+/// Gives back `count` pages from `first` on; is the chunk empty now?
+///
+/// # Safety
+///
+/// As [`ram_device_pages_take()`].
+#[no_mangle]
+pub unsafe extern "C" fn ram_device_pages_give(
+    pages: *mut Pages,
+    first: usize,
+    count: usize,
+) -> bool {
+    // SAFETY: valid and ours, says the caller.
+    let pages = unsafe { &mut *pages };
+    pages.give(first, count);
+    pages.is_empty()
 }

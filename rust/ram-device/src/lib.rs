@@ -24,10 +24,13 @@
 //! * **C6 no lock**: nothing here needs QEMU's big lock.
 //! * **C7 a vanished device is a bus error**: a SIGBUS in an access to the
 //!   device is that access's failure; a read gives all ones then.
+//! * **C9 any size**: host memory for buffers is bounded, and what finds it in
+//!   use waits.
 //!
 //! One module for each idea: [`plan`] cuts, [`port`] accesses, [`copy`] joins
 //! the two, [`fault`] and [`mappings`] mend what the device breaks, [`probe`] asks
-//! the host mapping, [`policy`] decides, [`ffi`] is what C sees.
+//! the host mapping, [`policy`] decides, [`budget`] and [`pages`] deal out the
+//! buffers, [`ffi`] is what C sees.
 //!
 //! The crate cannot panic, with debug assertions neither: there is no indexing,
 //! no checked arithmetic and no raw-pointer method that `core` checks.
@@ -36,10 +39,12 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod budget;
 pub mod copy;
 pub mod fault;
 pub mod ffi;
 pub mod mappings;
+pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod port;

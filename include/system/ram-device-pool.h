@@ -1,0 +1,146 @@
+/*
+ * Buffers for DMA into RAM device regions
+ *
+ * Who asks for a pointer into a RAM device (address_space_map()) gets one into
+ * a buffer of ordinary RAM, which is filled and flushed by the routines of
+ * system/ram-device.h.  Buffers are of any size, begin at a page, and lie in
+ * memory that nothing else of QEMU is in.  They aren't cleared: a buffer has
+ * what earlier DMA of the VM has left there.
+ *
+ * Each virtio device has a budget of its own, and so has each address space
+ * for whoever else does DMA there.  What doesn't fit into it at present waits.
+ *
+ * All functions may be called from any thread, without the BQL.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef SYSTEM_RAM_DEVICE_POOL_H
+#define SYSTEM_RAM_DEVICE_POOL_H
+
+#include "exec/hwaddr.h"
+#include "qemu/units.h"
+#include "system/ram-device-pages.h"
+
+/* Bytes that each budget may have in use; "x-ram-device-buffer-size" */
+extern uint64_t ram_device_buffer_size;
+#define RAM_DEVICE_BUFFER_SIZE_DEFAULT (64 * MiB)
+
+/**
+ * struct RamDeviceRequest - the mappings of one request of a device
+ *
+ * All of them are asked for before the first buffer is filled, so that nothing
+ * is read in vain if the request has to wait.
+ *
+ * @budget: the device's budget
+ * @held: bytes of the pool that the request has so far
+ * @need: bytes that it was refused last
+ * @answer: what it was answered last
+ * @overdraw: it must not wait
+ * @has_buffers: it has been given a buffer
+ */
+typedef struct RamDeviceRequest {
+    struct RamDeviceBudget *budget;
+    uint64_t held;
+    uint64_t need;
+    RamDeviceAnswer answer;
+    bool overdraw;
+    bool has_buffers;
+} RamDeviceRequest;
+
+/**
+ * ram_device_budget_new() - open a budget
+ *
+ * @bh: scheduled when a request that waits can go on; or NULL
+ */
+struct RamDeviceBudget *ram_device_budget_new(QEMUBH *bh);
+
+/**
+ * ram_device_budget_close() - close a budget
+ *
+ * Its bottom half isn't scheduled any longer.  Buffers may still be in use.
+ *
+ * @budget: the budget, or NULL
+ */
+void ram_device_budget_close(struct RamDeviceBudget *budget);
+
+/**
+ * ram_device_budget_is_short() - is there somebody whom it has put off?
+ *
+ * @budget: the budget, or NULL
+ *
+ * Returns: true if a request has been answered RAM_DEVICE_LATER and no memory
+ * has come back since.
+ */
+bool ram_device_budget_is_short(struct RamDeviceBudget *budget);
+
+/**
+ * ram_device_map() - get a buffer
+ *
+ * If the range lies in a buffer for the same direction that is in use already,
+ * both share it, as they would share the memory if it were RAM.
+ *
+ * @mr: a RAM device region, to which the buffer holds a reference
+ * @offset: bytes from the region's start
+ * @len: in: bytes wanted; out: bytes that the buffer has, at most
+ *       RAM_DEVICE_CHUNK_SIZE
+ * @is_write: the buffer is for data that goes to the device
+ * @request: the request, whose answer is set
+ *
+ * Returns: the buffer, to be filled by ram_device_fill() unless @is_write; or
+ * NULL if the answer isn't RAM_DEVICE_GRANTED.
+ */
+void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
+                     bool is_write, RamDeviceRequest *request);
+
+/**
+ * ram_device_fill() - read the device into a buffer
+ *
+ * @buffer: what ram_device_map() has returned, or any other pointer
+ * @len: its length in bytes
+ *
+ * Returns: true if the buffer has what the device has, or is none; false if
+ * the device is gone.
+ */
+bool ram_device_fill(void *buffer, hwaddr len);
+
+/**
+ * ram_device_unmap() - give a buffer back, written to the device if need be
+ *
+ * @buffer: what ram_device_map() has returned, or any other pointer
+ * @is_write: the buffer is for data that goes to the device
+ * @access_len: bytes to write if @is_write
+ *
+ * Returns: false if it is no buffer.
+ */
+bool ram_device_unmap(void *buffer, bool is_write, hwaddr access_len);
+
+/**
+ * ram_device_is_buffer() - is this a snapshot of a RAM device?
+ *
+ * For those who would hold a mapping for long and rely on it as memory.
+ *
+ * @pointer: any pointer
+ */
+bool ram_device_is_buffer(const void *pointer);
+
+/**
+ * ram_device_discard() - get memory that is for nobody
+ *
+ * @len: in: bytes wanted; out: bytes that there are
+ *
+ * Returns: what ram_device_unmap() takes, but never writes anywhere.
+ */
+void *ram_device_discard(hwaddr *len);
+
+/**
+ * ram_device_wait() - have the budget's bottom half scheduled when memory is back
+ *
+ * @request: a request that was answered RAM_DEVICE_LATER, its buffers returned
+ * @waits: set to true if it has to wait
+ *
+ * Returns: false if it needn't wait, because memory has come back meanwhile.
+ */
+bool ram_device_wait(const RamDeviceRequest *request, bool *waits);
+
+#endif /* SYSTEM_RAM_DEVICE_POOL_H */

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which pages of a chunk of the buffer pool are in use.
+//!
+//! Pure.  A chunk is 2 MiB, a huge page of most hosts, and has 512 pages of
+//! 4096 bytes; a buffer is a run of them.
+
+/// Number of pages in a chunk.
+pub const PAGES: usize = 512;
+
+/// One bit for each page of a chunk; a set one is in use.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Pages {
+    used: [u64; PAGES / 64],
+}
+
+impl Pages {
+    /// Takes the first run of `count` free pages, and gives its first page.
+    pub fn take(&mut self, count: usize) -> Option<usize> {
+        let mut run: usize = 0;
+        let mut page: usize = 0;
+        for word in &self.used {
+            let end = page.wrapping_add(64);
+            let mut left = *word;
+            while page < end {
+                run = if left & 1 == 0 { run.wrapping_add(1) } else { 0 };
+                left >>= 1;
+                page = page.wrapping_add(1);
+                if run == count && count > 0 {
+                    let first = page.wrapping_sub(count);
+                    self.set(first, count, true);
+                    return Some(first);
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives back `count` pages from `first` on.
+    pub fn give(&mut self, first: usize, count: usize) {
+        self.set(first, count, false);
+    }
+
+    /// Is no page in use?
+    pub fn is_empty(&self) -> bool {
+        self.used.iter().all(|word| *word == 0)
+    }
+
+    fn set(&mut self, first: usize, count: usize, used: bool) {
+        let mut page: usize = 0;
+        for word in &mut self.used {
+            let mut bit: u64 = 1;
+            while bit != 0 {
+                if page >= first && page.wrapping_sub(first) < count {
+                    *word = if used { *word | bit } else { *word & !bit };
+                }
+                bit <<= 1;
+                page = page.wrapping_add(1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_run_that_is_long_enough_is_taken() {
+        let mut pages = Pages::default();
+        assert_eq!(pages.take(3), Some(0));
+        assert_eq!(pages.take(2), Some(3));
+        assert_eq!(pages.take(1), Some(5));
+        pages.give(3, 2);
+        assert_eq!(pages.take(3), Some(6));
+        assert_eq!(pages.take(1), Some(3));
+        assert_eq!(pages.take(1), Some(4));
+        assert_eq!(pages.take(1), Some(9));
+    }
+
+    #[test]
+    fn a_chunk_has_room_for_512_pages_and_no_more() {
+        let mut pages = Pages::default();
+        assert_eq!(pages.take(513), None);
+        assert_eq!(pages.take(512), Some(0));
+        assert_eq!(pages.take(1), None);
+        pages.give(63, 2);
+        assert_eq!(pages.take(2), Some(63));
+        assert_eq!(pages.take(1), None);
+        pages.give(0, 512);
+        assert!(pages.is_empty());
+    }
+
+    #[test]
+    fn no_page_is_taken_for_no_bytes() {
+        assert_eq!(Pages::default().take(0), None);
+    }
+
+    #[test]
+    fn no_page_is_in_two_runs() {
+        // Runs of every length, given back in an order that leaves holes.
+        let mut pages = Pages::default();
+        let mut owner = [0_usize; PAGES];
+        let mut runs = Vec::new();
+        for turn in 1..5000 {
+            let count = turn * 7 % 41 + 1;
+            if let Some(first) = pages.take(count) {
+                for page in &mut owner[first..first + count] {
+                    assert_eq!(*page, 0);
+                    *page = turn;
+                }
+                runs.push((first, count));
+            } else {
+                let (first, count) = runs.swap_remove(turn % runs.len());
+                owner[first..first + count].fill(0);
+                pages.give(first, count);
+            }
+        }
+        for (first, count) in runs {
+            pages.give(first, count);
+        }
+        assert!(pages.is_empty());
+    }
+}

@@ -1,0 +1,470 @@
+/*
+ * Buffers for DMA into RAM device regions
+ *
+ * See system/ram-device-pool.h.  A chunk of the pool is 2 MiB; a buffer is a
+ * run of pages in one of them.  One lock guards all that is shared; it isn't
+ * held while data is copied.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qemu/interval-tree.h"
+#include "qemu/lockable.h"
+#include "qemu/madvise.h"
+#include "qemu/main-loop.h"
+#include "qemu/mmap-alloc.h"
+#include "qemu/queue.h"
+#include "qom/object.h"
+#include "system/dma.h"
+#include "system/ram-device-pool.h"
+#include "trace.h"
+
+/* As many chunks stay mapped when nothing is in them */
+#define FREE_CHUNKS_KEPT 32
+/* More than any budget that makes sense, but bounded */
+#define DISCARD_SIZE (64 * MiB)
+
+uint64_t ram_device_buffer_size = RAM_DEVICE_BUFFER_SIZE_DEFAULT;
+
+typedef struct RamDeviceBudget {
+    uint64_t used;
+    uint64_t need;   /* of the one who has waited for longest */
+    bool is_awaited; /* the bottom half is to be scheduled */
+    bool is_short;
+    bool is_closed;
+    QEMUBH *bh;
+} RamDeviceBudget;
+
+typedef struct RamDeviceChunk RamDeviceChunk;
+
+typedef struct RamDeviceBuffer {
+    IntervalTreeNode node; /* host virtual addresses of the device */
+    RamDeviceChunk *chunk;
+    RamDeviceBudget *budget;
+    MemoryRegion *mr;
+    hwaddr offset;
+    unsigned first;        /* page of the chunk */
+    unsigned pages;
+    unsigned users;
+    bool is_write;
+    bool has_data;         /* filled, so that others may share it */
+} RamDeviceBuffer;
+
+struct RamDeviceChunk {
+    uint8_t *memory;
+    unsigned free;
+    RamDevicePages pages;
+    RamDeviceBuffer *owner[RAM_DEVICE_CHUNK_PAGES];
+    QTAILQ_ENTRY(RamDeviceChunk) next;
+};
+
+static struct {
+    QemuMutex lock;
+    QTAILQ_HEAD(, RamDeviceChunk) chunks;
+    GHashTable *by_address;
+    unsigned free_chunks;
+    IntervalTreeRoot buffers[2]; /* by direction */
+    uint8_t *discard;
+} pool = { .chunks = QTAILQ_HEAD_INITIALIZER(pool.chunks) };
+
+static void __attribute__((constructor)) pool_init(void)
+{
+    qemu_mutex_init(&pool.lock);
+    pool.by_address = g_hash_table_new(NULL, NULL);
+}
+
+RamDeviceBudget *ram_device_budget_new(QEMUBH *bh)
+{
+    RamDeviceBudget *budget = g_new0(RamDeviceBudget, 1);
+
+    budget->bh = bh;
+    return budget;
+}
+
+void ram_device_budget_close(RamDeviceBudget *budget)
+{
+    QEMU_LOCK_GUARD(&pool.lock);
+    if (budget) {
+        budget->is_closed = true;
+        if (!budget->used) {
+            g_free(budget);
+        }
+    }
+}
+
+bool ram_device_budget_is_short(RamDeviceBudget *budget)
+{
+    QEMU_LOCK_GUARD(&pool.lock);
+    return budget && budget->is_short;
+}
+
+static RamDeviceAnswer budget_ask(const RamDeviceBudget *budget, uint64_t held,
+                                  uint64_t size, bool overdraw)
+{
+    const RamDeviceAccount account = {
+        .limit = ram_device_buffer_size,
+        .used = budget->used,
+        .is_awaited = budget->is_awaited,
+    };
+
+    return ram_device_budget_ask(&account, held, size, overdraw);
+}
+
+static void budget_release(RamDeviceBudget *budget, uint64_t size)
+{
+    budget->used -= size;
+    budget->is_short = false;
+    if (budget->is_closed) {
+        if (!budget->used) {
+            g_free(budget);
+        }
+    } else if (budget->is_awaited &&
+               budget->used + budget->need <= ram_device_buffer_size) {
+        budget->is_awaited = false;
+        qemu_bh_schedule(budget->bh);
+    }
+}
+
+bool ram_device_wait(const RamDeviceRequest *request, bool *waits)
+{
+    RamDeviceBudget *budget = request->budget;
+
+    QEMU_LOCK_GUARD(&pool.lock);
+    if (budget_ask(budget, 0, request->need, request->overdraw) !=
+        RAM_DEVICE_LATER) {
+        return false;
+    }
+    if (!budget->is_awaited) {
+        budget->is_awaited = true;
+        budget->need = request->need;
+    }
+    qatomic_set(waits, true);
+    return true;
+}
+
+static RamDeviceChunk *chunk_new(void)
+{
+    const size_t size = RAM_DEVICE_CHUNK_SIZE;
+    RamDeviceChunk *chunk;
+    uint8_t *reserved, *memory;
+
+    /* Twice the size has an aligned part of that size */
+    reserved = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) {
+        return NULL;
+    }
+    memory = QEMU_ALIGN_PTR_UP(reserved, size);
+    if (memory > reserved) {
+        munmap(reserved, memory - reserved);
+    }
+    munmap(memory + size, reserved + size - memory);
+    qemu_madvise(memory, size, QEMU_MADV_HUGEPAGE);
+
+    chunk = g_new0(RamDeviceChunk, 1);
+    chunk->memory = memory;
+    chunk->free = RAM_DEVICE_CHUNK_PAGES;
+    QTAILQ_INSERT_TAIL(&pool.chunks, chunk, next);
+    g_hash_table_insert(pool.by_address, memory, chunk);
+    pool.free_chunks++;
+    return chunk;
+}
+
+static void chunk_free(RamDeviceChunk *chunk)
+{
+    QTAILQ_REMOVE(&pool.chunks, chunk, next);
+    g_hash_table_remove(pool.by_address, chunk->memory);
+    munmap(chunk->memory, RAM_DEVICE_CHUNK_SIZE);
+    g_free(chunk);
+    pool.free_chunks--;
+}
+
+/* A buffer of @pages pages in a chunk, nothing else of which is set */
+static RamDeviceBuffer *buffer_new(unsigned pages)
+{
+    RamDeviceBuffer *buffer;
+    RamDeviceChunk *chunk;
+    unsigned first = RAM_DEVICE_CHUNK_PAGES;
+
+    QTAILQ_FOREACH(chunk, &pool.chunks, next) {
+        if (chunk->free >= pages) {
+            first = ram_device_pages_take(&chunk->pages, pages);
+            if (first < RAM_DEVICE_CHUNK_PAGES) {
+                break;
+            }
+        }
+    }
+    if (!chunk) {
+        chunk = chunk_new();
+        if (!chunk) {
+            return NULL;
+        }
+        first = ram_device_pages_take(&chunk->pages, pages);
+    }
+    if (chunk->free == RAM_DEVICE_CHUNK_PAGES) {
+        pool.free_chunks--;
+    }
+    chunk->free -= pages;
+
+    buffer = g_new0(RamDeviceBuffer, 1);
+    buffer->chunk = chunk;
+    buffer->first = first;
+    buffer->pages = pages;
+    for (unsigned i = 0; i < pages; i++) {
+        chunk->owner[first + i] = buffer;
+    }
+    return buffer;
+}
+
+static uint8_t *buffer_memory(const RamDeviceBuffer *buffer)
+{
+    return buffer->chunk->memory +
+           (size_t)buffer->first * RAM_DEVICE_PAGE_SIZE;
+}
+
+static void buffer_free(RamDeviceBuffer *buffer)
+{
+    RamDeviceChunk *chunk = buffer->chunk;
+
+    interval_tree_remove(&buffer->node, &pool.buffers[buffer->is_write]);
+    budget_release(buffer->budget,
+                   (uint64_t)buffer->pages * RAM_DEVICE_PAGE_SIZE);
+    chunk->free += buffer->pages;
+    for (unsigned i = 0; i < buffer->pages; i++) {
+        chunk->owner[buffer->first + i] = NULL;
+    }
+    if (ram_device_pages_give(&chunk->pages, buffer->first, buffer->pages)) {
+        pool.free_chunks++;
+        if (pool.free_chunks > FREE_CHUNKS_KEPT) {
+            chunk_free(chunk);
+        }
+    }
+    g_free(buffer);
+}
+
+/* The buffer that @pointer leads into, or NULL */
+static RamDeviceBuffer *buffer_at(const void *pointer)
+{
+    uint8_t *memory = QEMU_ALIGN_PTR_DOWN((uint8_t *)pointer,
+                                          RAM_DEVICE_CHUNK_SIZE);
+    RamDeviceChunk *chunk = g_hash_table_lookup(pool.by_address, memory);
+
+    return chunk ? chunk->owner[((uint8_t *)pointer - memory) /
+                                RAM_DEVICE_PAGE_SIZE] : NULL;
+}
+
+static bool is_discard(const void *pointer)
+{
+    const uint8_t *p = pointer;
+
+    return pool.discard && p >= pool.discard && p < pool.discard + DISCARD_SIZE;
+}
+
+/* A buffer in use that has all of @len bytes from @host on */
+static RamDeviceBuffer *buffer_sharing(uint64_t host, uint64_t len,
+                                       bool is_write)
+{
+    IntervalTreeNode *node =
+        interval_tree_iter_first(&pool.buffers[is_write], host, host);
+
+    while (node) {
+        RamDeviceBuffer *buffer = container_of(node, RamDeviceBuffer, node);
+
+        if (node->start <= host && host + len - 1 <= node->last &&
+            buffer->has_data) {
+            return buffer;
+        }
+        node = interval_tree_iter_next(node, host, host);
+    }
+    return NULL;
+}
+
+void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
+                     bool is_write, RamDeviceRequest *request)
+{
+    const uint64_t wanted = ROUND_UP(*len, RAM_DEVICE_PAGE_SIZE);
+    RamDeviceBuffer *buffer;
+    RamDevice rd;
+    uint64_t host;
+    unsigned pages;
+
+    *len = MIN(*len, RAM_DEVICE_CHUNK_SIZE);
+    pages = DIV_ROUND_UP(*len, RAM_DEVICE_PAGE_SIZE);
+    if (!memory_region_get_ram_device(mr, &rd)) {
+        g_assert_not_reached();
+    }
+    host = (uintptr_t)rd.host + offset;
+    request->answer = RAM_DEVICE_GRANTED;
+
+    QEMU_LOCK_GUARD(&pool.lock);
+    buffer = buffer_sharing(host, *len, is_write);
+    if (buffer) {
+        buffer->users++;
+        request->has_buffers = true;
+        return buffer_memory(buffer) + (host - buffer->node.start);
+    }
+
+    request->answer = budget_ask(request->budget, request->held, wanted,
+                                 request->overdraw);
+    if (request->answer != RAM_DEVICE_GRANTED) {
+        request->need = request->held + wanted;
+        request->budget->is_short |= request->answer == RAM_DEVICE_LATER;
+        return NULL;
+    }
+    buffer = buffer_new(pages);
+    if (!buffer) {
+        request->answer = RAM_DEVICE_NEVER;
+        return NULL;
+    }
+    request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
+    request->held += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
+    request->has_buffers = true;
+    memory_region_ref(mr);
+    buffer->budget = request->budget;
+    buffer->mr = mr;
+    buffer->offset = offset;
+    buffer->users = 1;
+    buffer->is_write = is_write;
+    buffer->has_data = is_write;
+    buffer->node.start = host;
+    buffer->node.last = host + *len - 1;
+    interval_tree_insert(&buffer->node, &pool.buffers[is_write]);
+    return buffer_memory(buffer);
+}
+
+/*
+ * Read the device into a buffer that others use.  As in RAM they will find what
+ * the driver has written there meanwhile, but never what a device that is gone
+ * reads as.
+ */
+static bool refill(const RamDevice *rd, hwaddr offset, uint8_t *buffer,
+                   hwaddr len)
+{
+    uint8_t part[RAM_DEVICE_PAGE_SIZE];
+
+    while (len) {
+        const hwaddr l = MIN(len, sizeof(part));
+
+        if (!ram_device_read(rd, offset, part, l)) {
+            return false;
+        }
+        memcpy(buffer, part, l);
+        offset += l;
+        buffer += l;
+        len -= l;
+    }
+    return true;
+}
+
+bool ram_device_fill(void *pointer, hwaddr len)
+{
+    RamDeviceBuffer *buffer;
+    RamDevice rd;
+    hwaddr offset;
+    bool is_shared, done;
+
+    WITH_QEMU_LOCK_GUARD(&pool.lock) {
+        buffer = buffer_at(pointer);
+        if (!buffer) {
+            return true;
+        }
+        is_shared = buffer->has_data;
+    }
+    offset = buffer->offset + ((uint8_t *)pointer - buffer_memory(buffer));
+    memory_region_get_ram_device(buffer->mr, &rd);
+    trace_memory_region_ram_device_copy(memory_region_name(buffer->mr), offset,
+                                        len, false);
+    done = is_shared ? refill(&rd, offset, pointer, len)
+                     : ram_device_read(&rd, offset, pointer, len);
+    if (done && !is_shared) {
+        QEMU_LOCK_GUARD(&pool.lock);
+        buffer->has_data = true;
+    }
+    return done;
+}
+
+/*
+ * Whoever drops the last reference to an unplugged device must be the main
+ * loop: finalizing it takes the BQL and changes the memory map.
+ */
+static void unref_in_main_loop(void *opaque)
+{
+    memory_region_unref(opaque);
+}
+
+static void region_unref(MemoryRegion *mr)
+{
+    uint32_t refs = mr->owner ? qatomic_read(&mr->owner->ref) : 0;
+
+    while (refs > 1) {
+        const uint32_t old = qatomic_cmpxchg(&mr->owner->ref, refs, refs - 1);
+
+        if (old == refs) {
+            return;
+        }
+        refs = old;
+    }
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), unref_in_main_loop, mr);
+}
+
+bool ram_device_unmap(void *pointer, bool is_write, hwaddr access_len)
+{
+    RamDeviceBuffer *buffer;
+    MemoryRegion *mr = NULL;
+
+    WITH_QEMU_LOCK_GUARD(&pool.lock) {
+        if (is_discard(pointer)) {
+            return true;
+        }
+        buffer = buffer_at(pointer);
+        if (!buffer) {
+            return false;
+        }
+    }
+    if (is_write && access_len) {
+        const hwaddr offset = buffer->offset +
+                              ((uint8_t *)pointer - buffer_memory(buffer));
+
+        RamDevice rd;
+
+        memory_region_get_ram_device(buffer->mr, &rd);
+        trace_memory_region_ram_device_copy(memory_region_name(buffer->mr),
+                                            offset, access_len, true);
+        ram_device_write(&rd, offset, pointer, access_len);
+        memory_region_ram_device_written(buffer->mr, offset, access_len);
+    }
+    WITH_QEMU_LOCK_GUARD(&pool.lock) {
+        if (!--buffer->users) {
+            mr = buffer->mr;
+            buffer_free(buffer);
+        }
+    }
+    if (mr) {
+        region_unref(mr);
+    }
+    return true;
+}
+
+bool ram_device_is_buffer(const void *pointer)
+{
+    QEMU_LOCK_GUARD(&pool.lock);
+    return buffer_at(pointer) || is_discard(pointer);
+}
+
+void *ram_device_discard(hwaddr *len)
+{
+    QEMU_LOCK_GUARD(&pool.lock);
+    if (!pool.discard) {
+        void *memory = mmap(NULL, DISCARD_SIZE, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (memory == MAP_FAILED) {
+            return NULL;
+        }
+        pool.discard = memory;
+    }
+    *len = MIN(*len, DISCARD_SIZE);
+    return pool.discard;
+}
