@@ -6,8 +6,12 @@ use std::{env, path::PathBuf};
 
 fn main() {
     let include = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../include");
-    let headers =
-        ["system/ram-device.h", "system/ram-device-fault.h"].map(|name| include.join(name));
+    let headers = [
+        "system/ram-device.h",
+        "system/ram-device-fault.h",
+        "system/ram-device-pages.h",
+    ]
+    .map(|name| include.join(name));
     for header in &headers {
         println!("cargo:rerun-if-changed={}", header.display());
     }

@@ -25,7 +25,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {"x86_64": X8664, "aarch64": AArc
 WIDTHS = (1, 2, 4, 8)
 STRUCT_SIZE = 24
 DEVICE, RAM, STACK, STRUCT = "device", "RAM side", "stack", "struct RamDevice"
-STATIC, MAPPING = "static data", "struct RamDeviceMapping"
+STATIC, MAPPING = "static data", "C's other structs"
 # One instruction may access the RAM side when one caller calls, and that caller's stack when another one does.
 OTHERS = (RAM, STACK, STRUCT, STATIC, MAPPING)
 # Functions that get no RAM device keep tables of their own, also in a signal handler: that may be done in any way.

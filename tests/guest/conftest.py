@@ -38,7 +38,7 @@ def in_ordinary_ram(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def override_off(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """The guest with ram-device-testdev's BAR, which the operator has called register-like."""
+    """The guest with ram-device-testdev's BAR, which no pointer may lead into."""
     properties = ",x-ram-device-direct=off"
     return run_directly(tmp_path_factory.mktemp("off"), patched, bar=True, progress=print, properties=properties)
 

@@ -38,7 +38,7 @@ STORAGE_REQUESTS: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...] = (
     (MEMORY, (512, 4 * KIB, 64 * KIB), BOTH_WAYS),
     (MEMORY, (4 * KIB,), WITHOUT_SIZE),
     (MEMORY_ODD, (8 * KIB,), BOTH_WAYS),
-    (REGISTER, (512, 2 * KIB, 4 * KIB, 8 * KIB), BOTH_WAYS),
+    (REGISTER, (512, 2 * KIB, 4 * KIB, 8 * KIB, 64 * KIB), BOTH_WAYS),
     (REGISTER, (2 * KIB,), WITHOUT_SIZE),
     (RAM_TO_MEMORY, (1 * KIB, 64 * KIB), BOTH_WAYS),
     (RAM_TO_MEMORY, (8 * KIB,), WITHOUT_SIZE),
@@ -46,7 +46,7 @@ STORAGE_REQUESTS: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...] = (
     (LIST, (32 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
     (LIST_ODD, (16 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
 )
-LARGE_REQUESTS = ((MEMORY, (LARGE,), BOTH_WAYS),)
+LARGE_REQUESTS = ((MEMORY, (LARGE,), BOTH_WAYS), (REGISTER, (LARGE,), BOTH_WAYS))
 LARGE_REQUESTS_ON = ("raw", "none")
 # The only disk on which requests are made that aren't answered.
 UNANSWERED_ON = ("raw", "writeback", "threads")
@@ -68,7 +68,7 @@ PACKETS = (
 ENTROPY = (
     (MEMORY, (512, 4 * KIB, 64 * KIB), (FILL,)),
     (MEMORY_ODD, (4 * KIB,), (FILL,)),
-    (REGISTER, (512, 4 * KIB, 8 * KIB), (FILL,)),
+    (REGISTER, (512, 4 * KIB, 64 * KIB), (FILL,)),
     (RAM_TO_MEMORY, (64 * KIB,), (FILL,)),
     (REGISTER_TO_RAM, (4 * KIB,), (FILL,)),
     (LIST, (32 * KIB,), (FILL,)),

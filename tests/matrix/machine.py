@@ -31,9 +31,9 @@ class Variant:
     direct: str
 
     @property
-    def bounces(self) -> bool:
-        """Whether the memory-like BAR is no better than a register-like one."""
-        return self.direct in ("", "off")
+    def is_stock(self) -> bool:
+        """Whether both BARs are bounced in 4096 bytes."""
+        return not self.direct
 
 
 @dataclass(frozen=True)

@@ -155,4 +155,4 @@ class Runner:
 def _patience(variant: Variant, case: Case) -> float:
     """How long to wait for the answer. Nobody knows what plain direct mapping makes of a request across a border."""
     unsure = variant.direct == "on" and case.place == RAM_TO_MEMORY
-    return UNANSWERED_SECONDS if unsure or expected(case, variant.bounces) == NO_ANSWER else ANSWER_SECONDS
+    return UNANSWERED_SECONDS if unsure or expected(case, variant.is_stock) == NO_ANSWER else ANSWER_SECONDS

@@ -50,7 +50,7 @@ def in_vm_for_check(patched: Variant, others: Sequence[Variant]) -> list[Job]:
     for other in others:
         for disk in without_cache:
             cases = representative(storage_cases(disk))
-            jobs.append(_job(other, disk, [case for case in cases if other.bounces or case.place == MEMORY]))
+            jobs.append(_job(other, disk, [case for case in cases if other.is_stock or case.place == MEMORY]))
     return jobs
 
 
@@ -68,4 +68,4 @@ def _others(variants: Sequence[Variant]) -> list[Job]:
 
 
 def _job(variant: Variant, disk: Disk, cases: Sequence[Case] | None = None) -> Job:
-    return Job(variant, disk, tuple(storage_cases(disk, variant.bounces) if cases is None else cases))
+    return Job(variant, disk, tuple(storage_cases(disk, variant.is_stock) if cases is None else cases))

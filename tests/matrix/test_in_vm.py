@@ -98,7 +98,7 @@ def test_stock_makes_of_every_request_what_its_bounce_buffer_allows(report: Repo
     wrong = [
         sentence(outcome)
         for outcome in chosen(report, STOCK)
-        if outcome.verdict != expected(outcome.case, memory_bounces=True)
+        if outcome.verdict != expected(outcome.case, stock=True)
     ]
     assert wrong == [], wrong
 

@@ -82,21 +82,9 @@ def test_stock_loses_the_device_to_larger_requests_with_the_known_message(
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("size", FITTING)
-def test_override_off_makes_requests_that_fit_the_bounce_buffer(report: Report, size: int, direction: str) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_override_off_makes_every_request_through_the_pool(report: Report, size: int, direction: str) -> None:
     assert verdicts(report, OVERRIDE_OFF, direction, size) == all_are(OK)
-
-
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("size", TOO_LARGE)
-def test_override_off_loses_the_device_to_larger_requests_but_names_region_and_remedy(
-    report: Report, size: int, direction: str
-) -> None:
-    assert verdicts(report, OVERRIDE_OFF, direction, size) == all_are(LOST_DEVICE)
-    for failed in report.of(OVERRIDE_OFF, direction, size):
-        assert KNOWN_MESSAGE in failed.message
-        assert f"BAR {IVSHMEM_MEMORY_BAR}" in failed.message
-        assert "x-ram-device-direct" in failed.message
 
 
 def test_info_mtree_calls_the_prefetchable_bar_memory_like(report: Report) -> None:

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "system/ram-device.h"
 #include "system/ram-device-fault.h"
+#include "system/ram-device-pages.h"
 
 #define CHECK(condition) do { if (!(condition)) { return __LINE__; } } while (0)
 
@@ -25,6 +26,8 @@ int ram_device_call_all(void)
         .host = (void *)0x10000, .size = 4 * page, .fd = 7, .offset = 1 << 20,
     };
     RamDeviceMapping faulted;
+    const RamDeviceAccount account = { .limit = 8192, .used = 4096 };
+    RamDevicePages pages = { { 0 } };
     uint64_t value;
     int i;
 
@@ -82,6 +85,17 @@ int ram_device_call_all(void)
     CHECK(faulted.fd == 7 && faulted.offset == mapping.offset + page);
     CHECK(ram_device_mapping_remove(mapping.host));
     CHECK(!ram_device_mapping_remove(mapping.host));
+
+    CHECK(ram_device_budget_ask(&account, 0, 4096, false) ==
+          RAM_DEVICE_GRANTED);
+    CHECK(ram_device_budget_ask(&account, 0, 4097, false) == RAM_DEVICE_LATER);
+    CHECK(ram_device_budget_ask(&account, 0, 8193, true) == RAM_DEVICE_NEVER);
+    CHECK(ram_device_pages_take(&pages, 2) == 0);
+    CHECK(pages.used[0] == 3);
+    CHECK(ram_device_pages_take(&pages, RAM_DEVICE_CHUNK_PAGES) ==
+          RAM_DEVICE_CHUNK_PAGES);
+    CHECK(!ram_device_pages_give(&pages, 0, 1));
+    CHECK(ram_device_pages_give(&pages, 1, 1));
 
     return 0;
 }

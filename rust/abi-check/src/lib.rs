@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `include/system/ram-device.h`, `ram-device-fault.h` and `ram_device::ffi` say
+//! `include/system/ram-device.h`, its neighbours and `ram_device::ffi` say
 //! the same thing twice, once for each language.  Here bindgen reads the one,
 //! and the tests hold it against the other.
 
@@ -12,7 +12,7 @@ use std::{
     ptr::addr_of,
 };
 
-use ram_device::{ffi, mappings, policy};
+use ram_device::{budget, ffi, mappings, pages, policy};
 
 #[allow(non_camel_case_types, non_upper_case_globals, dead_code)]
 mod header {
@@ -24,6 +24,8 @@ fn signature<F>(_: F) -> String {
     type_name::<F>()
         .replace("ram_device::ffi::", "")
         .replace("ram_device::mappings::", "")
+        .replace("ram_device::budget::", "")
+        .replace("ram_device::pages::", "")
         .replace("ram_device_abi_check::header::", "")
         .replace("core::ffi::c_void", "c_void")
         .replace("std::os::raw::c_void", "c_void")
@@ -58,6 +60,9 @@ fn every_function_has_the_signature_that_the_header_declares() {
         ram_device_mapping_remove(_);
         ram_device_mapping_fault(_);
         ram_device_mapping_take_faulted(_ _);
+        ram_device_budget_ask(_ _ _ _);
+        ram_device_pages_take(_ _);
+        ram_device_pages_give(_ _ _);
     };
     let declared = include_str!(concat!(env!("OUT_DIR"), "/header.rs"))
         .matches("pub fn ram_device_")
@@ -93,11 +98,34 @@ fn the_structs_have_the_layout_that_the_header_declares() {
         size_of::<mappings::RamDeviceMapping>(),
         size_of::<header::RamDeviceMapping>()
     );
+    same_offset!(budget::RamDeviceAccount: limit used is_awaited);
+    assert_eq!(
+        size_of::<budget::RamDeviceAccount>(),
+        size_of::<header::RamDeviceAccount>()
+    );
+    assert_eq!(
+        size_of::<pages::RamDevicePages>(),
+        size_of::<header::RamDevicePages>()
+    );
+    assert_eq!(pages::PAGES, header::RAM_DEVICE_CHUNK_PAGES as usize);
 }
 
 #[test]
 fn the_enums_have_the_values_that_the_header_declares() {
+    use budget::Answer;
     use policy::{Direct, Kind};
+    assert_eq!(
+        Answer::Granted as u32,
+        header::RamDeviceAnswer_RAM_DEVICE_GRANTED
+    );
+    assert_eq!(
+        Answer::Later as u32,
+        header::RamDeviceAnswer_RAM_DEVICE_LATER
+    );
+    assert_eq!(
+        Answer::Never as u32,
+        header::RamDeviceAnswer_RAM_DEVICE_NEVER
+    );
     assert_eq!(
         Kind::RegisterLike as u32,
         header::RamDeviceKind_RAM_DEVICE_REGISTER_LIKE

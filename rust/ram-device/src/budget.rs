@@ -21,7 +21,7 @@ pub enum Answer {
 /// A budget as a request finds it.  All sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct Account {
+pub struct RamDeviceAccount {
     /// What may be in use.
     pub limit: u64,
     /// What is in use, the request's own part included.
@@ -31,11 +31,12 @@ pub struct Account {
     pub is_awaited: bool,
 }
 
-impl Account {
+impl RamDeviceAccount {
     /// May a request that holds `held` bytes have `size` more?
     ///
     /// `overdraw` is for what must not wait, because the device has begun with
     /// it: it may use as much again as the limit.
+    #[inline(always)]
     pub const fn ask(&self, held: u64, size: u64, overdraw: bool) -> Answer {
         if held > self.limit || size > self.limit.wrapping_sub(held) {
             return Answer::Never;
@@ -45,7 +46,10 @@ impl Account {
         } else {
             self.limit
         };
-        if self.used > limit || size > limit.wrapping_sub(self.used) || (self.is_awaited && !overdraw) {
+        if self.used > limit
+            || size > limit.wrapping_sub(self.used)
+            || (self.is_awaited && !overdraw)
+        {
             return Answer::Later;
         }
         Answer::Granted
@@ -56,8 +60,8 @@ impl Account {
 mod tests {
     use super::*;
 
-    const fn account(used: u64, is_awaited: bool) -> Account {
-        Account {
+    const fn account(used: u64, is_awaited: bool) -> RamDeviceAccount {
+        RamDeviceAccount {
             limit: 100,
             used,
             is_awaited,

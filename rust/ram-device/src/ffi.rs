@@ -9,10 +9,10 @@
 use core::ffi::c_void;
 
 use crate::{
-    budget::Account,
+    budget::RamDeviceAccount,
     copy, fault,
     mappings::{Mappings, RamDeviceMapping},
-    pages::{Pages, PAGES},
+    pages::{RamDevicePages, PAGES},
     plan::Width,
     policy::{self, Direct, Kind},
     port::{Native, Port, Word},
@@ -277,10 +277,10 @@ pub unsafe extern "C" fn ram_device_mapping_take_faulted(
 ///
 /// # Safety
 ///
-/// `account` must point to a valid [`Account`].
+/// `account` must point to a valid [`RamDeviceAccount`].
 #[no_mangle]
 pub unsafe extern "C" fn ram_device_budget_ask(
-    account: *const Account,
+    account: *const RamDeviceAccount,
     held: u64,
     size: u64,
     overdraw: bool,
@@ -295,9 +295,9 @@ pub unsafe extern "C" fn ram_device_budget_ask(
 ///
 /// # Safety
 ///
-/// `pages` must point to valid [`Pages`] that nobody else uses meanwhile.
+/// `pages` must point to valid [`RamDevicePages`] that nobody else uses meanwhile.
 #[no_mangle]
-pub unsafe extern "C" fn ram_device_pages_take(pages: *mut Pages, count: usize) -> usize {
+pub unsafe extern "C" fn ram_device_pages_take(pages: *mut RamDevicePages, count: usize) -> usize {
     // SAFETY: valid and ours, says the caller.
     let pages = unsafe { &mut *pages };
     pages.take(count).unwrap_or(PAGES)
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn ram_device_pages_take(pages: *mut Pages, count: usize) 
 /// As [`ram_device_pages_take()`].
 #[no_mangle]
 pub unsafe extern "C" fn ram_device_pages_give(
-    pages: *mut Pages,
+    pages: *mut RamDevicePages,
     first: usize,
     count: usize,
 ) -> bool {

@@ -11,12 +11,13 @@ pub const PAGES: usize = 512;
 /// One bit for each page of a chunk; a set one is in use.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub struct Pages {
+pub struct RamDevicePages {
     used: [u64; PAGES / 64],
 }
 
-impl Pages {
+impl RamDevicePages {
     /// Takes the first run of `count` free pages, and gives its first page.
+    #[inline(always)]
     pub fn take(&mut self, count: usize) -> Option<usize> {
         let mut run: usize = 0;
         let mut page: usize = 0;
@@ -24,7 +25,11 @@ impl Pages {
             let end = page.wrapping_add(64);
             let mut left = *word;
             while page < end {
-                run = if left & 1 == 0 { run.wrapping_add(1) } else { 0 };
+                run = if left & 1 == 0 {
+                    run.wrapping_add(1)
+                } else {
+                    0
+                };
                 left >>= 1;
                 page = page.wrapping_add(1);
                 if run == count && count > 0 {
@@ -38,15 +43,18 @@ impl Pages {
     }
 
     /// Gives back `count` pages from `first` on.
+    #[inline(always)]
     pub fn give(&mut self, first: usize, count: usize) {
         self.set(first, count, false);
     }
 
     /// Is no page in use?
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.used.iter().all(|word| *word == 0)
     }
 
+    #[inline(always)]
     fn set(&mut self, first: usize, count: usize, used: bool) {
         let mut page: usize = 0;
         for word in &mut self.used {
@@ -68,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_first_run_that_is_long_enough_is_taken() {
-        let mut pages = Pages::default();
+        let mut pages = RamDevicePages::default();
         assert_eq!(pages.take(3), Some(0));
         assert_eq!(pages.take(2), Some(3));
         assert_eq!(pages.take(1), Some(5));
@@ -81,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_chunk_has_room_for_512_pages_and_no_more() {
-        let mut pages = Pages::default();
+        let mut pages = RamDevicePages::default();
         assert_eq!(pages.take(513), None);
         assert_eq!(pages.take(512), Some(0));
         assert_eq!(pages.take(1), None);
@@ -94,13 +102,13 @@ mod tests {
 
     #[test]
     fn no_page_is_taken_for_no_bytes() {
-        assert_eq!(Pages::default().take(0), None);
+        assert_eq!(RamDevicePages::default().take(0), None);
     }
 
     #[test]
     fn no_page_is_in_two_runs() {
         // Runs of every length, given back in an order that leaves holes.
-        let mut pages = Pages::default();
+        let mut pages = RamDevicePages::default();
         let mut owner = [0_usize; PAGES];
         let mut runs = Vec::new();
         for turn in 1..5000 {
@@ -112,9 +120,9 @@ mod tests {
                 }
                 runs.push((first, count));
             } else {
-                let (first, count) = runs.swap_remove(turn % runs.len());
-                owner[first..first + count].fill(0);
-                pages.give(first, count);
+                let (first, length) = runs.swap_remove(turn % runs.len());
+                owner[first..first + length].fill(0);
+                pages.give(first, length);
             }
         }
         for (first, count) in runs {
