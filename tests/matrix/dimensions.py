@@ -46,7 +46,7 @@ STORAGE_REQUESTS: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...] = (
     (LIST, (32 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
     (LIST_ODD, (16 * KIB,), (*BOTH_WAYS, *WITHOUT_SIZE)),
 )
-LARGE_REQUESTS = ((MEMORY, (LARGE,), BOTH_WAYS), (REGISTER, (LARGE,), BOTH_WAYS))
+LARGE_REQUESTS = ((MEMORY, (LARGE,), BOTH_WAYS),)
 LARGE_REQUESTS_ON = ("raw", "none")
 # The only disk on which requests are made that aren't answered.
 UNANSWERED_ON = ("raw", "writeback", "threads")

@@ -15,15 +15,18 @@ RAM = 0x40000000  # of -M virt
 LENGTH = 64
 LIMIT = 20000
 
+ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8")
+NO_ATTRIBUTES, WRITE = 0, 1
+# A function, and its arguments as gdb evaluates them. What they point to lies in unused stack.
 ACCESSES = {
-    "read": f"address_space_read_full($as, {RAM}, *(MemTxAttrs *)$attrs, $buffer, {LENGTH})",
-    "write": f"address_space_write($as, {RAM}, *(MemTxAttrs *)$attrs, $buffer, {LENGTH})",
-    "load": f"address_space_ldl_le($as, {RAM}, *(MemTxAttrs *)$attrs, (void *)0)",
-    "store": f"address_space_stl_le($as, {RAM}, 1, *(MemTxAttrs *)$attrs, (void *)0)",
-    "write rom": f"address_space_write_rom($as, {RAM}, *(MemTxAttrs *)$attrs, $buffer, {LENGTH})",
-    "map": f"address_space_map($as, {RAM}, $length, 1, *(MemTxAttrs *)$attrs)",
-    "unmap": f"address_space_unmap($as, $mapped, {LENGTH}, 1, {LENGTH})",
-    "cache": f"address_space_cache_init($cache, $as, {RAM}, {LENGTH}, 1)",
+    "read": ("address_space_read_full", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
+    "write": ("address_space_write", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
+    "load": ("address_space_ldl_le", "$as", RAM, NO_ATTRIBUTES, 0),
+    "store": ("address_space_stl_le", "$as", RAM, 1, NO_ATTRIBUTES, 0),
+    "write rom": ("address_space_write_rom", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
+    "map": ("address_space_map", "$as", RAM, "$length", WRITE, NO_ATTRIBUTES),
+    "unmap": ("address_space_unmap", "$as", "$mapped", LENGTH, WRITE, LENGTH),
+    "cache": ("address_space_cache_init", "$cache", "$as", RAM, LENGTH, WRITE),
 }
 
 
@@ -43,27 +46,27 @@ def stack_pointer() -> int:
     return int(gdb.parse_and_eval("(unsigned long)$sp"))
 
 
-def executed(expression: str) -> list[str]:
-    """The instructions of the call, from the function's first to its last."""
-    entry = gdb.Breakpoint(f"*{expression.partition('(')[0]}")
-    try:
-        gdb.execute(f"call (void){expression}", to_string=True)
-    except gdb.error:
-        pass  # gdb says that the call was interrupted by the breakpoint
-    if entry.hit_count != 1:
-        raise SystemExit(f"{expression} was not called")
-    entry.delete()
+def executed(function: str, *arguments: int | str) -> list[str]:
+    """The instructions of the call, from the function's first to its last.
+
+    gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state.
+    """
+    for register, argument in zip(ARGUMENTS, arguments):
+        gdb.execute(f"set ${register} = (unsigned long)({argument})")
+    gdb.execute("set $rsp = $stack")
+    gdb.execute("set *(unsigned long *)$rsp = $return")
+    gdb.execute(f"set $rip = (unsigned long)&{function}")
     top = stack_pointer()
-    instructions = []
+    instructions: list[str] = []
     while len(instructions) < LIMIT:
         instructions.append(instruction())
         returns = instructions[-1] == "ret" and stack_pointer() == top
-        if returns and "address_space_map" in expression:
-            gdb.execute("set $mapped = (void *)$rax")
+        if returns and function == "address_space_map":
+            gdb.execute("set $mapped = $rax")
         gdb.execute("stepi", to_string=True)
         if returns:
             return instructions
-    raise SystemExit(f"{expression} did not return within {LIMIT} instructions")
+    raise SystemExit(f"{function}() did not return within {LIMIT} instructions")
 
 
 gdb.execute("set confirm off")
@@ -74,11 +77,13 @@ gdb.execute("tbreak main_loop_wait")
 gdb.execute("run")
 gdb.execute("set scheduler-locking on")
 gdb.execute("set $as = &address_space_memory")
-gdb.execute("set $buffer = (unsigned char *)g_malloc0(4096)")
-gdb.execute("set $attrs = (unsigned long *)g_malloc0(64)")
-gdb.execute("set $length = (unsigned long *)g_malloc0(8)")
-gdb.execute(f"set *$length = {LENGTH}")
-gdb.execute("set $cache = (MemoryRegionCache *)g_malloc0(sizeof(MemoryRegionCache))")
+gdb.execute("set $return = (unsigned long)$pc")
+gdb.execute("set $buffer = ((unsigned long)$rsp - 0x10000) & ~0xfffUL")
+gdb.execute("set $length = $buffer + 0x1000")
+gdb.execute(f"set *(unsigned long *)$length = {LENGTH}")
+gdb.execute("set $cache = $buffer + 0x2000")
+# At a function's first instruction the stack is 8 bytes off a multiple of 16.
+gdb.execute("set $stack = $buffer - 8")
 for name, access in ACCESSES.items():
-    print(f"path {name}: {';'.join(executed(access))}")
+    print(f"path {name}: {';'.join(executed(*access))}")
 gdb.execute("kill")
