@@ -30,6 +30,8 @@ def told(kind: str) -> list[str]:
     done = subprocess.run(["gdb", "-nx", "--batch", "-x", SCRIPT, "--args", wanted("patched"), *MACHINE],
                           env=os.environ | {"FOREIGN_SIGNAL": kind}, text=True, capture_output=True, timeout=300,
                           stdin=subprocess.DEVNULL, check=False)
+    if "Couldn't write extended state status" in done.stdout + done.stderr:
+        pytest.skip("this gdb can't call functions on this processor, whose extended state it doesn't know")
     lines = [line for line in done.stdout.splitlines() if line.startswith(("copied", "ended"))]
     assert lines, done.stdout[-2000:] + done.stderr[-2000:]
     return lines

@@ -27,7 +27,7 @@ WIDTHS = (1, 2, 4, 8)
 ALIGNMENTS = range(8)
 LENGTHS = (*range(1, 65), 4 * KIB - 1, 4 * KIB, 4 * KIB + 1, 5003)
 LONGEST = 64 * KIB + 3
-# The data descriptors of requests, each at the same alignment; a bounce buffer has room for 4096 bytes.
+# The data descriptors of requests, each at the same alignment; stock bounces no more than 4096 bytes.
 SECTOR = 512
 DESCRIPTORS = ((SECTOR,), (8 * SECTOR,), (1, 2, 4, 8, SECTOR - 15), (3, 5, 7, SECTOR - 15))
 GAP = 64

@@ -48,9 +48,6 @@ STORAGE_REQUESTS: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...] = (
 )
 LARGE_REQUESTS = ((MEMORY, (LARGE,), BOTH_WAYS),)
 LARGE_REQUESTS_ON = ("raw", "none")
-# The only disk on which requests are made that aren't answered.
-UNANSWERED_ON = ("raw", "writeback", "threads")
-
 
 NET, E1000E, RNG = "virtio-net", "e1000e", "virtio-rng"
 SEND, RECEIVE, FILL = "send", "receive", "fill"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import others
 import storage
-from cases import expected
 from dimensions import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, RAM_TO_MEMORY, RNG, STORAGE_DEVICES, Case, Disk
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
 from images import Image
@@ -19,7 +18,7 @@ from machines.qtest_client import EmulatorError
 
 # No request takes longer, even in the outer VM.
 ANSWER_SECONDS = 30.0
-# The wait for what is known to give no answer, or may well give none.
+# The wait for what may well give none.
 UNANSWERED_SECONDS = 3.0
 
 
@@ -155,4 +154,4 @@ class Runner:
 def _patience(variant: Variant, case: Case) -> float:
     """How long to wait for the answer. Nobody knows what plain direct mapping makes of a request across a border."""
     unsure = variant.direct == "on" and case.place == RAM_TO_MEMORY
-    return UNANSWERED_SECONDS if unsure or expected(case, variant.is_stock) == NO_ANSWER else ANSWER_SECONDS
+    return UNANSWERED_SECONDS if unsure else ANSWER_SECONDS

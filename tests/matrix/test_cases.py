@@ -7,7 +7,7 @@ from collections import Counter
 
 import places
 import pytest
-from cases import disks, expected, is_possible, other_cases, storage_cases
+from cases import disks, expected, expected_of_stock, is_possible, other_cases, storage_cases
 from dimensions import (
     BLK,
     CACHES,
@@ -107,4 +107,4 @@ def test_every_request_must_succeed_but_what_an_e1000e_cannot_map_at_once() -> N
 def test_stock_loses_a_virtio_request_when_it_is_larger_than_the_bounce_buffer_and_not_before() -> None:
     for place in (REGISTER, MEMORY):
         for size, verdict in ((4096, OK), (8192, LOST_DEVICE)):
-            assert expected(Case(BLK, READ, place, size, None), stock=True) == verdict
+            assert expected_of_stock(Case(BLK, READ, place, size, None)) == verdict

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 import selection
-from cases import expected
+from cases import expected_of_stock
 from dimensions import BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES, USB
 from jobs import Outcome
 from machine import Variant
@@ -98,7 +98,7 @@ def test_stock_makes_of_every_request_what_its_bounce_buffer_allows(report: Repo
     wrong = [
         sentence(outcome)
         for outcome in chosen(report, STOCK)
-        if outcome.verdict != expected(outcome.case, stock=True)
+        if outcome.verdict != expected_of_stock(outcome.case)
     ]
     assert wrong == [], wrong
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from drivers import pci
+from drivers.nvme import Nvme
 from drivers.request import RequestFailed, Segment, wait_until
 from drivers.virtio import DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, VirtioBlk
+from drivers.virtio_scsi import VirtioScsi
 from machine import (
     BAR,
     EVERY_ANSWER_SECONDS,
@@ -157,6 +159,42 @@ def test_c7_a_write_out_of_a_device_that_is_gone_fails_and_changes_nothing(
             data = random.Random(turn).randbytes(size)
             running.fill_bar(turn, data)
             disk.transfer(False, turn, [Segment(BAR + turn, size)])
+            contents = contents[: turn * 512] + data + contents[turn * 512 + size :]
+            assert image.read_bytes() == contents
+
+
+def scsi_or_nvme(running: Machine, kind: str) -> VirtioScsi | Nvme:
+    function = pci.Function(running.emulator.qtest, FIRST_DISK_SLOT)
+    if kind == "nvme":
+        return Nvme(function, running.window, running.pages)
+    return VirtioScsi(VirtioPci(function, running.window), running.pages)
+
+
+@pytest.mark.parametrize("kind", ["virtio-scsi", "nvme"])
+@pytest.mark.parametrize("size", [512, 64 * 1024])
+def test_c7_so_does_one_of_a_device_model_that_maps_its_data_itself(tmp_path: Path, kind: str, size: int) -> None:
+    (image,) = images(tmp_path, 1, MIB)
+    contents = image.read_bytes()
+    slot = f"addr={FIRST_DISK_SLOT:x}.0"
+    options = ["-drive", f"if=none,id=disk0,format=raw,file={image}"] + {
+        "virtio-scsi": ["-device", f"virtio-scsi-pci,id=scsi,{slot}", "-device", "scsi-hd,bus=scsi.0,drive=disk0"],
+        "nvme": ["-device", f"nvme,drive=disk0,serial=pool,{slot}"],
+    }[kind]
+    with machine(emulators.wanted("patched"), tmp_path, 4 * MIB, options) as running:
+        disk = scsi_or_nvme(running, kind)
+        for turn in range(20):
+            at = 4096 * turn
+            running.take_device_away()
+            with pytest.raises(RequestFailed):
+                disk.transfer(False, turn, [Segment(BAR + at, size)])
+            assert image.read_bytes() == contents
+            disk.transfer(True, turn, [Segment(BAR + at, size)])
+            running.bring_device_back()
+            disk.transfer(True, turn, [Segment(BAR + at, size)])
+            assert running.bar(at, size) == contents[turn * 512 :][:size]
+            data = random.Random(turn).randbytes(size)
+            running.fill_bar(at, data)
+            disk.transfer(False, turn, [Segment(BAR + at, size)])
             contents = contents[: turn * 512] + data + contents[turn * 512 + size :]
             assert image.read_bytes() == contents
 

@@ -11,7 +11,7 @@
 #include "libqos/virtio-pci.h"
 #include "ram-device-rig.h"
 
-#define RDB_DISK_SIZE (4 * MiB)
+#define RDB_DISK_SIZE (16 * MiB)
 #define RDB_SECTOR    512
 
 /* Between two pieces of a buffer, and around them */
@@ -53,7 +53,6 @@ typedef struct RamDeviceBlk {
  * @indirect: use an indirect table
  * @table: where that lies
  * @pieces: the buffer is cut into that many
- * @max: bytes of data
  */
 typedef struct BlkLayout {
     const char *sentence;
@@ -63,7 +62,6 @@ typedef struct BlkLayout {
     bool indirect;
     RamDeviceTarget table;
     unsigned pieces;
-    size_t max;
 } BlkLayout;
 
 /* All in RAM, but for a buffer of one piece in the memory-like BAR */

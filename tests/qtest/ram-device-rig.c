@@ -19,12 +19,12 @@
 /* The BARs' places in the window, each with a hole behind it */
 #define OFFSET_REGS    (0 * MiB)
 #define OFFSET_STAGING (4 * MiB)
-#define OFFSET_MEM     (8 * MiB)
-#define OFFSET_REG     (16 * MiB)
+#define OFFSET_REG     (8 * MiB)
+#define OFFSET_MEM     (16 * MiB)
 #define OFFSET_BORDER  (48 * MiB)
 
-#define MEM_SIZE (4 * MiB)
-#define REG_SIZE (64 * KiB)
+#define MEM_SIZE (16 * MiB)
+#define REG_SIZE (4 * MiB)
 
 /* The part of the guest's RAM that is TARGET_RAM */
 #define RAM_OFFSET (32 * MiB)

@@ -26,7 +26,6 @@
     .part = { TARGET_##desc, TARGET_##driver, TARGET_##device,                \
               TARGET_##table, TARGET_##data }
 
-/* Data in the register-like BAR need bounce buffers: 8 requests at a time */
 static const RingLayout layouts[] = {
     { "rings-in-memory-like", RING_IN(MEM, MEM, MEM, MEM, RAM),
       .size = 64, .batch = 21 },
@@ -39,8 +38,8 @@ static const RingLayout layouts[] = {
     { "rings-and-tables-in-register-like", RING_IN(REG, REG, REG, REG, MEM),
       .indirect = true, .event = true, .size = 128, .batch = 127 },
     { "all-in-register-like", RING_IN(REG, REG, REG, REG, REG),
-      .indirect = true, .size = 16, .batch = 7 },
-    { "the-largest-ring-in-register-like", RING_IN(REG, REG, REG, REG, MEM),
+      .indirect = true, .size = 128, .batch = 127 },
+    { "the-largest-ring-in-register-like", RING_IN(REG, REG, REG, REG, REG),
       .size = 1024, .batch = 341 },
     { "parts-here-and-there", RING_IN(MEM, REG, RAM, REG, MEM),
       .indirect = true, .size = 64, .batch = 61 },
@@ -57,14 +56,17 @@ static const RingLayout layouts[] = {
     { "packed/rings-and-tables-in-register-like",
       RING_IN(REG, REG, REG, REG, MEM),
       .packed = true, .indirect = true, .size = 64, .batch = 61 },
+    { "packed/all-in-register-like", RING_IN(REG, REG, REG, REG, REG),
+      .packed = true, .indirect = true, .size = 64, .batch = 61 },
     { "packed/parts-here-and-there", RING_IN(REG, MEM, RAM, MEM, MEM),
       .packed = true, .indirect = true, .size = 64, .batch = 61 },
 };
 
-static const RingLayout wrap_layouts[] = {
+/* Rings that a device is busy with */
+static const RingLayout busy_layouts[] = {
     { "memory-like", RING_IN(MEM, MEM, MEM, MEM, MEM),
       .indirect = true, .size = 256, .batch = 255 },
-    { "register-like", RING_IN(REG, REG, REG, REG, MEM),
+    { "register-like", RING_IN(REG, REG, REG, REG, REG),
       .indirect = true, .size = 256, .batch = 255 },
 };
 
@@ -582,13 +584,6 @@ static void test_iothread_reset(const void *data)
     rdb_free(b);
 }
 
-static const RingLayout reset_layouts[] = {
-    { "memory-like", RING_IN(MEM, MEM, MEM, MEM, MEM),
-      .indirect = true, .size = 256, .batch = 255 },
-    { "register-like", RING_IN(REG, REG, REG, REG, REG),
-      .indirect = true, .size = 16, .batch = 7 },
-};
-
 int main(int argc, char **argv)
 {
     bool has_mmio = g_str_equal(qtest_get_arch(), "aarch64");
@@ -607,9 +602,9 @@ int main(int argc, char **argv)
                    layouts[i].sentence);
         }
     }
-    for (i = 0; i < ARRAY_SIZE(wrap_layouts); i++) {
-        rd_add(&wrap_layouts[i], test_index_wraps,
-               "ring/indexes-wrap-around-in-%s", wrap_layouts[i].sentence);
+    for (i = 0; i < ARRAY_SIZE(busy_layouts); i++) {
+        rd_add(&busy_layouts[i], test_index_wraps,
+               "ring/indexes-wrap-around-in-%s", busy_layouts[i].sentence);
     }
     for (i = 0; i < ARRAY_SIZE(exact_layouts); i++) {
         rd_add(&exact_layouts[i], test_exact,
@@ -636,10 +631,10 @@ int main(int argc, char **argv)
         rd_add(c, test_complete_disabled, "ring/disabled-%s/a-completion-%s",
                c->sentence, done);
     }
-    for (i = 0; i < ARRAY_SIZE(reset_layouts); i++) {
-        rd_add(&reset_layouts[i], test_iothread_reset,
+    for (i = 0; i < ARRAY_SIZE(busy_layouts); i++) {
+        rd_add(&busy_layouts[i], test_iothread_reset,
                "ring/pci-iothread/a-reset-of-a-busy-device-with-rings-in-%s-"
-               "does-not-hang", reset_layouts[i].sentence);
+               "does-not-hang", busy_layouts[i].sentence);
     }
     rd_add(&aways[0], test_iothread_away,
            "ring/pci-iothread/bars-may-be-moved-under-load");

@@ -64,32 +64,34 @@ static void test_access(const void *data)
     rd_vm_stop(vm);
 }
 
-/* The pointer into a memory-like BAR is given to a system call: EFAULT */
+/*
+ * The pointer into a memory-like BAR is given to a system call: EFAULT.  For a
+ * register-like BAR, no buffer can be filled, so the disk isn't written to;
+ * what is read from it is dropped, as posted writes are.
+ */
 static void run_requests(RamDeviceTarget target, const char *blkopts,
                          const char *extra)
 {
     RamDeviceBlk *b = rdb_new("", blkopts, extra);
     RamDeviceMemory *m = &b->vm->memory[target];
+    g_autofree uint8_t *disk = g_memdup2(b->disk, RDB_DISK_SIZE);
+    const int read_status = target == TARGET_MEM ? VIRTIO_BLK_S_IOERR
+                                                 : VIRTIO_BLK_S_OK;
+    const size_t len = 32 * KiB;
     BlkLayout l = rdb_plain;
-    uint32_t type;
 
     l.data = target;
     rdb_start(b, TARGET_RAM);
     g_assert_cmpint(ftruncate(m->fd, 0), ==, 0);
-    for (type = VIRTIO_BLK_T_IN; type <= VIRTIO_BLK_T_OUT; type++) {
-        int status = rdb_request(b, &l, type, 0, m->addr, 4 * KiB);
+    g_assert_cmpint(rdb_request(b, &l, VIRTIO_BLK_T_IN, 0, m->addr, len),
+                    ==, read_status);
+    g_assert_cmpint(rdb_request(b, &l, VIRTIO_BLK_T_OUT, 0, m->addr, len),
+                    ==, VIRTIO_BLK_S_IOERR);
+    rd_assert_same(b->disk, disk, RDB_DISK_SIZE);
 
-        g_test_message("status %d", status);
-        if (target == TARGET_MEM) {
-            g_assert_cmpint(status, ==, VIRTIO_BLK_S_IOERR);
-        } else {
-            g_assert_cmpint(status, !=, 0xff); /* it did come to an end */
-        }
-    }
     g_assert_cmpint(ftruncate(m->fd, m->size), ==, 0);
-    rdb_start(b, TARGET_RAM);
-    rdb_check_read(b, &l, 1, RDB_GAP, 4 * KiB);
-    rdb_check_write(b, &l, 9, RDB_GAP, 4 * KiB);
+    rdb_check_read(b, &l, 1, RDB_GAP, len);
+    rdb_check_write(b, &l, 9, RDB_GAP, len);
     rdb_free(b);
 }
 

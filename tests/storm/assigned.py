@@ -96,13 +96,19 @@ class Machine:
 
 @contextmanager
 def machine(
-    emulator: str, host: HostDevice, options: Sequence[str], messages: Path, pass_fds: Sequence[int] = ()
+    emulator: str,
+    host: HostDevice,
+    options: Sequence[str],
+    messages: Path,
+    pass_fds: Sequence[int] = (),
+    register_like: bool = False,
 ) -> Iterator[Machine]:
-    """Start the emulator with the device and these further arguments."""
+    """Start the emulator with the device and these further arguments; `register_like` is what it takes the BAR for."""
+    direct = "off" if register_like else "auto"
     command = [
         emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
         "-device", f"pcie-root-port,id=behind,chassis=1,slot=1,addr={PORT_SLOT:x}.0",
-        "-device", f"vfio-pci,host={host.address},bus=behind", *options,
+        "-device", f"vfio-pci,host={host.address},bus=behind,x-ram-device-direct={direct}", *options,
     ]  # fmt: skip
     with Emulator(command, messages, pass_fds) as running:
         vfio_file = _taken_out(running)

@@ -144,6 +144,30 @@ class BlkTraffic:
         return ([header], [data, status]) if self._reads(slot) else ([header, data], [status])
 
 
+class CopiedTraffic(BlkTraffic):
+    """Into and out of a register-like BAR: the data is copied before a write, and after a read.
+
+    A write whose data could not be had is an error, and leaves the disk as it was. What has been read for a BAR that is
+    gone is lost, from some byte on or in between, and the answer is ok.
+    """
+
+    def _check_read(self, slot: int) -> None:
+        part = self._part(slot)
+        found, old, new = self._memory[part], self._sent[part], self._pattern()[part]
+        if any(now not in both for now, *both in zip(found, old, new, strict=True)):
+            self.counts.wrong.append(f"round {self._round}: slot {slot} in the BAR is neither as it was nor as read")
+        elif found != new:
+            self.counts.lost += 1
+
+    def _check_written(self, slot: int, status: int) -> None:
+        part = self._part(slot)
+        found = os.pread(self._disk, part.stop - part.start, PATTERNS * AREA + part.start)
+        must = self._written[part] if status else self._sent[part]
+        if found != must:
+            self.counts.wrong.append(f"round {self._round}: slot {slot} on the disk isn't what status {status} says")
+        self._written[part] = found
+
+
 class ZeroesTraffic(BlkTraffic):
     """Reads only, of a disk that says that it holds zeroes there, and leaves it to QEMU to write them.
 

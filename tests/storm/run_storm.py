@@ -128,8 +128,8 @@ def summary(results: Sequence[Result]) -> str:
         made = [result for result in results if result.storm.variant == variant]
         lines.append(
             f"{variant}: {sum(r.revocations for r in made)} revocations, {sum(r.ok for r in made)} requests ok, "
-            f"{sum(r.error for r in made)} with an error, {sum(r.lost for r in made)} lost, {sum(r.signal is not None for r in made)} deaths in "
-            f"{len(made)} storms"
+            f"{sum(r.error for r in made)} with an error, {sum(r.lost for r in made)} lost, "
+            f"{sum(r.signal is not None for r in made)} deaths in {len(made)} storms"
         )
     return "\n".join(lines)
 

@@ -26,11 +26,13 @@ class Storm:
     revocations: int
     iothread: bool = False
     drive: str = "cache=writeback,aio=threads"
+    register_like: bool = False
 
     def sentence(self) -> str:
         thread = ", iothread" if self.iothread else ""
         drive = f" ({self.drive}{thread})" if self.traffic in (BLK, HEADERS, ZEROES) else ""
-        return f"{self.variant}: {self.traffic}{drive}; {self.way}"
+        kind = ", register-like BAR" if self.register_like else ""
+        return f"{self.variant}: {self.traffic}{drive}; {self.way}{kind}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def survived(emulator: str) -> list[Storm]:
         *storms,
         Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 20, False),
         Storm(PATCHED, emulator, BLK, OUTSIDE, 40, True),
+        Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 20, True, register_like=True),
+        Storm(PATCHED, emulator, BLK, OUTSIDE, 40, register_like=True),
         Storm(PATCHED, emulator, HEADERS, MEMORY_ENABLE, 40),
         Storm(PATCHED, emulator, NET, MEMORY_ENABLE, 40),
         Storm(PATCHED, emulator, NET, OUTSIDE, 200),

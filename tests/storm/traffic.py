@@ -11,8 +11,8 @@ from typing import Protocol
 class Counts:
     """Requests by their answers; `wrong` says where contents weren't what the answers promise.
 
-    `given_up` are batches that the device refused as a whole: it wanted a reset, and got it. `lost` are answers and
-    zeroes that a device model wrote into the BAR by itself when it was gone.
+    `given_up` are batches that the device refused as a whole: it wanted a reset, and got it. `lost` is what QEMU itself
+    wrote into the BAR when it was gone: answers, zeroes, and all that has been read for a register-like one.
     """
 
     ok: int = 0

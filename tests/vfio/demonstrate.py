@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from transfers import (
     prepare,
 )
 
-STOCK, OVERRIDE_OFF, PATCHED = "stock", "override off", "patched"
+STOCK, PATCHED = "stock", "patched"
 TIMEOUT = 600.0
 
 
@@ -63,13 +63,14 @@ class Report:
         ]
 
 
-def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str], None]) -> Report:
-    """Run the outer VM once over all variants, and compare what the host then sees."""
-    emulators = [(STOCK, stock.resolve(), "")] if stock else []
-    emulators += [
-        (OVERRIDE_OFF, patched.resolve(), "x-ram-device-direct=off"),
-        (PATCHED, patched.resolve(), "x-ram-device-direct=auto"),
-    ]
+def compared(patched: Path, stock: Path | None) -> list[tuple[str, Path, str]]:
+    """The emulators by name, path and vfio-pci properties, as run() takes them."""
+    found = [(STOCK, stock.resolve(), "")] if stock else []
+    return [*found, (PATCHED, patched.resolve(), "x-ram-device-direct=auto")]
+
+
+def run(emulators: Sequence[tuple[str, Path, str]], work: Path, progress: Callable[[str], None]) -> Report:
+    """Run the outer VM once over all emulators, and compare what the host then sees."""
     work = work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     variants = plan(emulators)
@@ -138,7 +139,7 @@ def table(report: Report) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
-    parser.add_argument("--stock", type=Path, help="qemu-system-aarch64 without it, to compare with (default: the one in build-stock)")
+    parser.add_argument("--stock", type=Path, help="the same without it (default: that in build-stock beside, if any)")
     parser.add_argument("--work", type=Path, required=True, help="folder for the BAR's memory, the disk and the logs")
     chosen = parser.parse_args()
     if missing := outer_vm.missing_packages():
@@ -154,7 +155,7 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:5.1f} s] {text}", flush=True)
 
     try:
-        report = run(chosen.patched, stock, chosen.work, progress)
+        report = run(compared(chosen.patched, stock), chosen.work, progress)
     except MachineError as failed:
         parser.exit(1, f"{failed}\n")
     print(f"\n{table(report)}\n")
