@@ -20,7 +20,8 @@ TABLE = "ram_device_faults"
 ENTRY = 8
 ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 # Arguments by what they point to, or by what the crate calls them: a transfer's two sides, and where a value goes.
-POINTED = {"RamDevice": "struct", **dict.fromkeys(("RamDeviceMapping", "RamDeviceAccount", "RamDevicePages"), "mapping")}
+POINTED = {"RamDevice": "struct", "RamDeviceMapping": "other struct", "RamDeviceAccount": "other struct",
+           "RamDevicePages": "other struct"}
 NAMED = {"device": "device", "ram": "buffer", "value": "buffer"}
 # What the compiler calls for an atomic operation if it may not know that the processor has one.
 ATOMIC = re.compile(r"__aarch64_(cas|swp|ldadd|ldclr|ldeor|ldset)(1|2|4|8)_(relax|acq|rel|acq_rel)")

@@ -20,7 +20,7 @@ from code_values import MIXED, NUMBER, Entry, State, Value, at
 LONGEST_FIXUP = 48
 # A port is something in the frame of whoever calls.
 ARGUMENTS = {"number": NUMBER, "port": at("stack", 4096),
-             **{kind: at(kind) for kind in ("struct", "buffer", "device", "mapping")}}
+             **{kind: at(kind) for kind in ("struct", "buffer", "device", "other struct")}}
 ATOMIC_CALL = "call of an atomic operation"
 
 

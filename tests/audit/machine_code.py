@@ -25,10 +25,10 @@ ARCHITECTURES: dict[str, type[Architecture]] = {"x86_64": X8664, "aarch64": AArc
 WIDTHS = (1, 2, 4, 8)
 STRUCT_SIZE = 24
 DEVICE, RAM, STACK, STRUCT = "device", "RAM side", "stack", "struct RamDevice"
-STATIC, MAPPING = "static data", "C's other structs"
+STATIC, OTHER_STRUCT = "static data", "other structs"
 # One instruction may access the RAM side when one caller calls, and that caller's stack when another one does.
-OTHERS = (RAM, STACK, STRUCT, STATIC, MAPPING)
-# Functions that get no RAM device keep tables of their own, also in a signal handler: that may be done in any way.
+OTHERS = (RAM, STACK, STRUCT, STATIC, OTHER_STRUCT)
+# Functions that get no RAM device keep tables, their own or C's, also in a signal handler: that may be done in any way.
 ANY_WAY = {"vector or floating-point register", "locked access", "exclusive, ordered, atomic or other special access",
            "pair of registers", "writeback", f"store to {STATIC}", "load of something that may change", ATOMIC_CALL}
 
@@ -70,7 +70,8 @@ def finding(kind: str, instruction: Any) -> Finding:
 
 def place(access: Access) -> str | None:
     """What an access is made to, by where its address comes from; None: that can't be told."""
-    names = {"device": DEVICE, "buffer": RAM, "stack": STACK, "struct": STRUCT, "image": STATIC, "mapping": MAPPING}
+    names = {"device": DEVICE, "buffer": RAM, "stack": STACK, "struct": STRUCT, "image": STATIC,
+             "other struct": OTHER_STRUCT}
     return next((name for origin, name in names.items() if access.address.comes_from(origin)), None)
 
 
@@ -83,9 +84,9 @@ def faults_of_access(access: Access, is_in_table: bool, image: Image) -> Iterato
         yield "entry of the table that is no access to the device"
     if where == DEVICE and not is_in_table:
         yield "access to the device that isn't in the table"
-    if access.is_pair and where not in (STACK, STRUCT, MAPPING):
+    if access.is_pair and where not in (STACK, STRUCT, OTHER_STRUCT):
         yield "pair of registers"
-    if access.has_writeback and where not in (STACK, MAPPING):
+    if access.has_writeback and where not in (STACK, OTHER_STRUCT):
         yield "writeback"
     if where in (DEVICE, RAM) and not (access.is_pair or access.has_writeback):
         if not access.is_plain:

@@ -20,7 +20,7 @@ from programs import C_COMPILERS, QEMU_FLAGS, Program
 from whole_crate import whole_crate
 
 FOLDER = Path(__file__).parent
-DEFINED = {"ram_device_load", "ram_device_read", "ram_device_fixup"}
+DEFINED = {"ram_device_load", "ram_device_read", "ram_device_fixup", "ram_device_pages_take"}
 NOT_ALONE = "address that isn't a base register alone"
 NOT_PLAIN = "access that is no plain load or store of a general register"
 OUTSIDE = "access to the device that isn't in the table"
@@ -179,6 +179,18 @@ ALLOWED_BESIDE = {
     "aarch64": [f"adrp x9, variable; add x9, x9, :lo12:variable; {text}" for text in
                 ("ldadd x1, x1, [x9]", "ldaxr x1, [x9]; stlxr w1, x1, [x9]", "stp x1, x1, [x9], 16", "ldr q0, [x9]")],
 }
+# The same in a function that gets a struct of C's which has no device in it.
+OTHER_STRUCT = {
+    "x86_64": {"mov (%rdi), %rax; mov (%rax), %eax": UNKNOWN, "mov (%rdi), %rax; mov %eax, (%rax)": UNKNOWN,
+               "mov (%rsi), %eax": UNKNOWN, "call memcpy": "call out of the crate", "ud2": "trap"},
+    "aarch64": {"ldr x9, [x0]; ldr w9, [x9]": UNKNOWN, "ldr x9, [x0]; str w9, [x9]": UNKNOWN,
+                "ldr w9, [x1]": UNKNOWN, "bl memcpy": "call out of the crate", "brk 1": "trap"},
+}
+ALLOWED_OTHER_STRUCT = {
+    "x86_64": ["mov 56(%rdi), %rax; or (%rdi,%rsi,8), %rax; mov %rax, (%rdi)", "orq $1, (%rdi)",
+               "movups (%rdi), %xmm0; movups %xmm0, 48(%rdi)"],
+    "aarch64": ["ldr x9, [x0, 56]; str x9, [x0, x1, lsl 3]", "ldp x9, x10, [x0], 16", "ldr q0, [x0]; str q0, [x0, 48]"],
+}
 # What compilers do and may do.
 ALLOWED = {
     "x86_64": ["push %rbx; pop %rbx", "mov 16(%rdi), %eax; cmpb $0, 20(%rdi)", "mov jumps(%rip), %eax", "nop",
@@ -268,6 +280,21 @@ def test_a_function_that_gets_no_device_may_change_static_data_in_any_way(
         architecture: str, text: str, tmp_path: Path) -> None:
     assert (found := audit(linked(tmp_path, architecture, BESIDE=text)).findings) == [], found
     assert audit(linked(tmp_path, architecture, FORBIDDEN=text)).findings
+
+
+@pytest.mark.parametrize(("architecture", "text", "name"), cases(OTHER_STRUCT))
+def test_a_function_that_gets_a_struct_without_a_device_may_go_no_further(
+        architecture: str, text: str, name: str, tmp_path: Path) -> None:
+    assert name in kinds(audit(linked(tmp_path, architecture, PAGES=text)))
+
+
+@pytest.mark.parametrize(("architecture", "text"), [(architecture, text) for architecture, texts in
+                                                    ALLOWED_OTHER_STRUCT.items() for text in texts])
+def test_a_function_that_gets_a_struct_without_a_device_may_change_that_in_any_way(
+        architecture: str, text: str, tmp_path: Path) -> None:
+    audited = audit(linked(tmp_path, architecture, PAGES=text))
+    assert audited.findings == [], audited.findings
+    assert audited.others["other structs"]
 
 
 @pytest.mark.parametrize("architecture", C_COMPILERS)

@@ -1,5 +1,5 @@
 /*
- * Calls from C of every function that ram-device.h declares
+ * Calls from C of every function that ram-device.h and its neighbours declare
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
