@@ -12,7 +12,7 @@
 #include "system/dma.h"
 #include "system/ram-device-pool.h"
 
-bool ram_device_may_map(const RamDevice *rd, bool is_write)
+bool ram_device_gives_pointer(const RamDevice *rd, bool is_write)
 {
     g_assert_not_reached();
 }

@@ -8,7 +8,7 @@
  * RAM devices with neither VFIO nor a GPU.
  *
  *   -device ram-device-testdev[,mem-size=SIZE][,mem-path=FILE]
- *           [,reg-size=SIZE][,reg-path=FILE][,x-ram-device-direct=on|off|auto]
+ *           [,reg-size=SIZE][,reg-path=FILE][,x-ram-device-direct=on|off]
  *
  * BARs:
  *
@@ -68,7 +68,6 @@
 #include "migration/vmstate.h"
 #include "qom/object.h"
 #include "system/ram-device.h"
-#include "system/ram-device-stand-in.h"
 
 /* A MemoryRegionCache begins at a multiple of this; see RDT_OP_CACHED_READ */
 #define RDT_CACHE_ALIGN 64
@@ -78,7 +77,6 @@ typedef struct RamDeviceStorage {
     char *path;
     uint64_t size;
     void *reserved;    /* with a page in front and one behind; or NULL */
-    int fd;            /* of @path, or -1 */
 } RamDeviceStorage;
 
 struct RamDeviceTestDevState {
@@ -88,7 +86,7 @@ struct RamDeviceTestDevState {
     MemoryRegion staging_mr;
     RamDeviceStorage mem;
     RamDeviceStorage reg;
-    OnOffAuto direct;
+    bool direct;
 
     uint8_t regs[RDT_REGS_END]; /* little-endian, as the guest sees them */
 };
@@ -373,14 +371,13 @@ static int rdt_storage_open(const RamDeviceStorage *st, Error **errp)
 }
 
 static bool rdt_storage_init(RamDeviceTestDevState *s, RamDeviceStorage *st,
-                             const char *what, bool prefetchable, Error **errp)
+                             const char *what, Error **errp)
 {
     g_autofree char *name = g_strdup_printf(TYPE_RAM_DEVICE_TESTDEV ".%s",
                                             what);
     const size_t page = qemu_real_host_page_size();
     int flags = MAP_FIXED;
     void *reserved, *host;
-    RamDevice rd;
     int fd = -1;
 
     if (!is_power_of_2(st->size) || st->size < page ||
@@ -413,27 +410,16 @@ static bool rdt_storage_init(RamDeviceTestDevState *s, RamDeviceStorage *st,
         if (reserved != MAP_FAILED) {
             munmap(reserved, st->size + 2 * page);
         }
-        if (fd >= 0) {
-            close(fd);
-        }
-        return false;
+    } else {
+        st->reserved = reserved;
+        memory_region_init_ram_device_ptr(&st->mr, OBJECT(s), name, st->size,
+                                          host);
+        memory_region_set_ram_device_direct(&st->mr, s->direct);
     }
-    st->reserved = reserved;
-    st->fd = fd;
-
-    memory_region_init_ram_device_ptr(&st->mr, OBJECT(s), name, st->size,
-                                      host);
-    QEMU_BUILD_BUG_ON((int)RAM_DEVICE_DIRECT_AUTO != (int)ON_OFF_AUTO_AUTO ||
-                      (int)RAM_DEVICE_DIRECT_ON != (int)ON_OFF_AUTO_ON ||
-                      (int)RAM_DEVICE_DIRECT_OFF != (int)ON_OFF_AUTO_OFF);
-    memory_region_get_ram_device(&st->mr, &rd);
-    memory_region_set_ram_device_kind(
-        &st->mr,
-        ram_device_kind(&rd, prefetchable, (RamDeviceDirect)s->direct));
     if (fd >= 0) {
-        ram_device_watch(&rd, fd, 0);
+        close(fd);
     }
-    return true;
+    return host != MAP_FAILED;
 }
 
 static void rdt_realize(PCIDevice *pdev, Error **errp)
@@ -442,8 +428,8 @@ static void rdt_realize(PCIDevice *pdev, Error **errp)
     const uint8_t mem_type = PCI_BASE_ADDRESS_SPACE_MEMORY |
                              PCI_BASE_ADDRESS_MEM_TYPE_64;
 
-    if (!rdt_storage_init(s, &s->mem, "mem", true, errp) ||
-        !rdt_storage_init(s, &s->reg, "reg", false, errp) ||
+    if (!rdt_storage_init(s, &s->mem, "mem", errp) ||
+        !rdt_storage_init(s, &s->reg, "reg", errp) ||
         !memory_region_init_ram(&s->staging_mr, OBJECT(s),
                                 TYPE_RAM_DEVICE_TESTDEV ".staging",
                                 RDT_STAGING_SIZE, errp)) {
@@ -465,13 +451,7 @@ static void rdt_realize(PCIDevice *pdev, Error **errp)
 static void rdt_storage_finalize(RamDeviceStorage *st)
 {
     if (st->reserved) {
-        const size_t page = qemu_real_host_page_size();
-
-        ram_device_unwatch(st->reserved + page);
-        if (st->fd >= 0) {
-            close(st->fd);
-        }
-        munmap(st->reserved, st->size + 2 * page);
+        munmap(st->reserved, st->size + 2 * qemu_real_host_page_size());
     }
 }
 
@@ -500,8 +480,8 @@ static const Property rdt_properties[] = {
     DEFINE_PROP_STRING("mem-path", RamDeviceTestDevState, mem.path),
     DEFINE_PROP_SIZE("reg-size", RamDeviceTestDevState, reg.size, 64 * KiB),
     DEFINE_PROP_STRING("reg-path", RamDeviceTestDevState, reg.path),
-    DEFINE_PROP_ON_OFF_AUTO("x-ram-device-direct", RamDeviceTestDevState,
-                            direct, ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_BOOL("x-ram-device-direct", RamDeviceTestDevState, direct,
+                     false),
 };
 
 /* What QOM hands to class_init(): const in QEMU 10.1 and later */

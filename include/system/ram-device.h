@@ -18,83 +18,32 @@
 #include <stdint.h>
 
 /**
- * enum RamDeviceKind - what kind of storage a RAM device region is
- *
- * @RAM_DEVICE_REGISTER_LIKE: reads may have side effects, or the host mapping
- *                            refuses unaligned accesses.  Never handed out as
- *                            a pointer.
- * @RAM_DEVICE_MEMORY_LIKE: a prefetchable BAR: no read side effects, writes
- *                          may be merged (PCI Local Bus 3.0, 6.2.5.1); and the
- *                          host mapping tolerates unaligned accesses.  Device
- *                          models may hold a pointer into it.
- */
-typedef enum RamDeviceKind {
-    RAM_DEVICE_REGISTER_LIKE = 0,
-    RAM_DEVICE_MEMORY_LIKE = 1,
-} RamDeviceKind;
-
-/**
- * enum RamDeviceDirect - the operator's say about a device's regions
- *
- * The values are those of OnOffAuto, so that a property of that type can be
- * passed on as it is.
- *
- * @RAM_DEVICE_DIRECT_AUTO: memory-like if the BAR is prefetchable and the host
- *                          mapping tolerates unaligned accesses
- * @RAM_DEVICE_DIRECT_ON: memory-like in any case
- * @RAM_DEVICE_DIRECT_OFF: register-like in any case
- */
-typedef enum RamDeviceDirect {
-    RAM_DEVICE_DIRECT_AUTO = 0,
-    RAM_DEVICE_DIRECT_ON = 1,
-    RAM_DEVICE_DIRECT_OFF = 2,
-} RamDeviceDirect;
-
-/**
  * struct RamDevice - one RAM device region, as the routines need to know it
  *
  * @host: host virtual address of the region's first byte
  * @size: length of the region in bytes; @host is mapped for that many
- * @kind: what kind of storage the region is
  * @readonly: the host mapping must not be written
+ * @direct: the operator wants pointers into it to be handed out
  */
 typedef struct RamDevice {
     uint8_t *host;
     uint64_t size;
-    RamDeviceKind kind;
     bool readonly;
+    bool direct;
 } RamDevice;
 
 /**
- * ram_device_kind() - classify a region
+ * ram_device_gives_pointer() - may a pointer into the region be handed out?
  *
- * On hosts where some mappings refuse unaligned accesses (arm64) a prefetchable
- * region is asked by two loads, of 1 and of 4 bytes, from its first 8 bytes.
- * If it refuses, or isn't there at the time, it is register-like.
- *
- * To be called when QEMU's SIGBUS handler is in place (from a device's realize,
- * for example).
- *
- * @rd: the region; its kind doesn't matter
- * @prefetchable: the BAR's prefetchable bit
- * @direct: the operator's say
- *
- * Returns: the kind that the region is to be given.
- */
-RamDeviceKind ram_device_kind(const RamDevice *rd, bool prefetchable,
-                              RamDeviceDirect direct);
-
-/**
- * ram_device_may_map() - may a pointer into the region be handed out?
- *
- * This is the question of address_space_map().
+ * The one place that decides it; the memory core asks by
+ * memory_region_ram_device_gives_pointer().
  *
  * @rd: the region
  * @is_write: the pointer's holder is going to write through it
  *
- * Returns: true for a memory-like region that may be accessed that way.
+ * Returns: true if @rd is direct, and not read-only if it @is_write.
  */
-bool ram_device_may_map(const RamDevice *rd, bool is_write);
+bool ram_device_gives_pointer(const RamDevice *rd, bool is_write);
 
 /**
  * ram_device_load() - one load of 1, 2, 4 or 8 bytes

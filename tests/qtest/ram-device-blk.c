@@ -18,12 +18,15 @@
 #define BLK_SLOT   5
 #define TIMEOUT_US (30 * G_USEC_PER_SEC)
 
-const BlkLayout rdb_plain = {
-    .rings = TARGET_RAM,
-    .header = TARGET_RAM,
-    .data = TARGET_MEM,
-    .pieces = 1,
-};
+BlkLayout rdb_data_in(RamDeviceTarget data)
+{
+    return (BlkLayout) {
+        .rings = TARGET_RAM,
+        .header = TARGET_RAM,
+        .data = data,
+        .pieces = 1,
+    };
+}
 
 RamDeviceBlk *rdb_new(const char *devopts, const char *blkopts,
                       const char *extra)

@@ -64,8 +64,8 @@ typedef struct BlkLayout {
     unsigned pieces;
 } BlkLayout;
 
-/* All in RAM, but for a buffer of one piece in the memory-like BAR */
-extern const BlkLayout rdb_plain;
+/* All in RAM, but for a buffer of one piece */
+BlkLayout rdb_data_in(RamDeviceTarget data);
 
 /* A request that is under way */
 typedef struct BlkRequest {

@@ -30,6 +30,8 @@
 #define RAM_OFFSET (32 * MiB)
 #define RAM_SIZE   (4 * MiB)
 
+const RamDeviceTarget rd_bars[] = { TARGET_MEM, TARGET_REG };
+
 static bool is_x86(void)
 {
     return g_str_equal(qtest_get_arch(), "x86_64");
@@ -38,8 +40,8 @@ static bool is_x86(void)
 const char *rd_target_name(RamDeviceTarget target)
 {
     static const char *const names[] = {
-        [TARGET_MEM] = "memory-like",
-        [TARGET_REG] = "register-like",
+        [TARGET_MEM] = "prefetchable-bar",
+        [TARGET_REG] = "plain-bar",
         [TARGET_RAM] = "ram",
         [TARGET_STAGING] = "pci-ram",
     };

@@ -11,10 +11,10 @@
 #include "libqos/pci.h"
 
 /**
- * enum RamDeviceTarget - the kinds of memory that the tests compare
+ * enum RamDeviceTarget - the memory that the tests compare
  *
- * @TARGET_MEM: the test device's memory-like BAR (unless told otherwise)
- * @TARGET_REG: its register-like BAR
+ * @TARGET_MEM: the test device's prefetchable BAR, a RAM device
+ * @TARGET_REG: its plain BAR, the other RAM device
  * @TARGET_RAM: the guest's RAM
  * @TARGET_STAGING: the test device's staging buffer, RAM on the PCI bus
  */
@@ -25,6 +25,9 @@ typedef enum RamDeviceTarget {
     TARGET_STAGING,
     TARGET_COUNT,
 } RamDeviceTarget;
+
+/* The RAM devices */
+extern const RamDeviceTarget rd_bars[2];
 
 /**
  * struct RamDeviceMemory - one of these, in a running VM

@@ -19,7 +19,7 @@
 #include "ram-device-ring.h"
 
 /*
- * All parts in all kinds of memory
+ * All parts anywhere
  */
 
 #define RING_IN(desc, driver, device, table, data)                            \
@@ -27,36 +27,36 @@
               TARGET_##table, TARGET_##data }
 
 static const RingLayout layouts[] = {
-    { "rings-in-memory-like", RING_IN(MEM, MEM, MEM, MEM, RAM),
+    { "rings-in-prefetchable-bar", RING_IN(MEM, MEM, MEM, MEM, RAM),
       .size = 64, .batch = 21 },
-    { "rings-and-data-in-memory-like", RING_IN(MEM, MEM, MEM, MEM, MEM),
+    { "rings-and-data-in-prefetchable-bar", RING_IN(MEM, MEM, MEM, MEM, MEM),
       .size = 256, .batch = 85 },
-    { "rings-tables-and-data-in-memory-like", RING_IN(MEM, MEM, MEM, MEM, MEM),
+    { "all-in-prefetchable-bar", RING_IN(MEM, MEM, MEM, MEM, MEM),
       .indirect = true, .event = true, .size = 128, .batch = 127 },
-    { "rings-in-register-like", RING_IN(REG, REG, REG, REG, RAM),
+    { "rings-in-plain-bar", RING_IN(REG, REG, REG, REG, RAM),
       .size = 64, .batch = 21 },
-    { "rings-and-tables-in-register-like", RING_IN(REG, REG, REG, REG, MEM),
+    { "rings-and-tables-in-plain-bar", RING_IN(REG, REG, REG, REG, MEM),
       .indirect = true, .event = true, .size = 128, .batch = 127 },
-    { "all-in-register-like", RING_IN(REG, REG, REG, REG, REG),
+    { "all-in-plain-bar", RING_IN(REG, REG, REG, REG, REG),
       .indirect = true, .size = 128, .batch = 127 },
-    { "the-largest-ring-in-register-like", RING_IN(REG, REG, REG, REG, REG),
+    { "the-largest-ring-in-plain-bar", RING_IN(REG, REG, REG, REG, REG),
       .size = 1024, .batch = 341 },
     { "parts-here-and-there", RING_IN(MEM, REG, RAM, REG, MEM),
       .indirect = true, .size = 64, .batch = 61 },
     { "parts-there-and-here", RING_IN(RAM, MEM, REG, MEM, RAM),
       .indirect = true, .event = true, .size = 64, .batch = 61 },
-    { "packed/rings-in-memory-like", RING_IN(MEM, MEM, MEM, MEM, MEM),
+    { "packed/rings-in-prefetchable-bar", RING_IN(MEM, MEM, MEM, MEM, MEM),
       .packed = true, .size = 64, .batch = 21 },
-    { "packed/rings-and-tables-in-memory-like",
+    { "packed/rings-and-tables-in-prefetchable-bar",
       RING_IN(MEM, MEM, MEM, MEM, RAM),
       .packed = true, .indirect = true, .event = true, .size = 64,
       .batch = 61 },
-    { "packed/rings-in-register-like", RING_IN(REG, REG, REG, REG, RAM),
+    { "packed/rings-in-plain-bar", RING_IN(REG, REG, REG, REG, RAM),
       .packed = true, .event = true, .size = 64, .batch = 21 },
-    { "packed/rings-and-tables-in-register-like",
+    { "packed/rings-and-tables-in-plain-bar",
       RING_IN(REG, REG, REG, REG, MEM),
       .packed = true, .indirect = true, .size = 64, .batch = 61 },
-    { "packed/all-in-register-like", RING_IN(REG, REG, REG, REG, REG),
+    { "packed/all-in-plain-bar", RING_IN(REG, REG, REG, REG, REG),
       .packed = true, .indirect = true, .size = 64, .batch = 61 },
     { "packed/parts-here-and-there", RING_IN(REG, MEM, RAM, MEM, MEM),
       .packed = true, .indirect = true, .size = 64, .batch = 61 },
@@ -64,9 +64,9 @@ static const RingLayout layouts[] = {
 
 /* Rings that a device is busy with */
 static const RingLayout busy_layouts[] = {
-    { "memory-like", RING_IN(MEM, MEM, MEM, MEM, MEM),
+    { "prefetchable-bar", RING_IN(MEM, MEM, MEM, MEM, MEM),
       .indirect = true, .size = 256, .batch = 255 },
-    { "register-like", RING_IN(REG, REG, REG, REG, REG),
+    { "plain-bar", RING_IN(REG, REG, REG, REG, REG),
       .indirect = true, .size = 256, .batch = 255 },
 };
 
@@ -223,14 +223,17 @@ static GArray *packed_fields(const RingLayout *l)
 }
 
 static const RingLayout exact_layouts[] = {
-    { "memory-like", RING_IN(MEM, MEM, MEM, MEM, RAM), .size = 8, .batch = 1 },
-    { "register-like", RING_IN(REG, REG, REG, REG, RAM),
+    { "prefetchable-bar", RING_IN(MEM, MEM, MEM, MEM, RAM),
       .size = 8, .batch = 1 },
-    { "register-like-with-tables", RING_IN(REG, REG, REG, REG, RAM),
+    { "prefetchable-bar-with-tables", RING_IN(MEM, MEM, MEM, MEM, RAM),
       .indirect = true, .size = 8, .batch = 1 },
-    { "memory-like-packed", RING_IN(MEM, MEM, MEM, MEM, RAM),
+    { "plain-bar", RING_IN(REG, REG, REG, REG, RAM),
+      .size = 8, .batch = 1 },
+    { "plain-bar-with-tables", RING_IN(REG, REG, REG, REG, RAM),
+      .indirect = true, .size = 8, .batch = 1 },
+    { "prefetchable-bar-packed", RING_IN(MEM, MEM, MEM, MEM, RAM),
       .packed = true, .indirect = true, .event = true, .size = 8, .batch = 1 },
-    { "register-like-packed", RING_IN(REG, REG, REG, REG, RAM),
+    { "plain-bar-packed", RING_IN(REG, REG, REG, REG, RAM),
       .packed = true, .indirect = true, .event = true, .size = 8, .batch = 1 },
 };
 
@@ -301,6 +304,8 @@ static const BorderCase border_cases[] = {
     { TARGET_REG, TARGET_MEM },
     { TARGET_MEM, TARGET_STAGING },
     { TARGET_STAGING, TARGET_MEM },
+    { TARGET_REG, TARGET_STAGING },
+    { TARGET_STAGING, TARGET_REG },
 };
 
 /* Each part may be the last in the BAR, but none may go on in the next one */
@@ -362,19 +367,19 @@ typedef struct AwayCase {
 } AwayCase;
 
 static const AwayCase away_cases[] = {
-    { "memory-like", { "", RING_IN(MEM, MEM, MEM, MEM, RAM),
-                       .size = 64, .batch = 1 }, true },
-    { "register-like", { "", RING_IN(REG, REG, REG, REG, RAM),
-                         .size = 64, .batch = 1 }, true },
-    { "memory-like/with-packed-rings",
+    { "prefetchable-bar", { "", RING_IN(MEM, MEM, MEM, MEM, RAM),
+      .size = 64, .batch = 1 }, true },
+    { "plain-bar", { "", RING_IN(REG, REG, REG, REG, RAM),
+      .size = 64, .batch = 1 }, true },
+    { "prefetchable-bar/with-packed-rings",
       { "", RING_IN(MEM, MEM, MEM, MEM, RAM),
         .packed = true, .size = 64, .batch = 1 }, false },
-    { "register-like/with-packed-rings",
+    { "plain-bar/with-packed-rings",
       { "", RING_IN(REG, REG, REG, REG, RAM),
         .packed = true, .size = 64, .batch = 1 }, false },
-    { "memory-like/with-tables", { "", RING_IN(RAM, RAM, RAM, MEM, RAM),
+    { "prefetchable-bar/with-tables", { "", RING_IN(RAM, RAM, RAM, MEM, RAM),
       .indirect = true, .size = 64, .batch = 1 }, true },
-    { "register-like/with-tables", { "", RING_IN(RAM, RAM, RAM, REG, RAM),
+    { "plain-bar/with-tables", { "", RING_IN(RAM, RAM, RAM, REG, RAM),
       .indirect = true, .size = 64, .batch = 1 }, true },
 };
 
@@ -534,7 +539,6 @@ static void test_iothread_away(const void *data)
         .part = { TARGET_MEM, TARGET_REG, TARGET_MEM, TARGET_REG, TARGET_MEM },
         .indirect = true, .size = 256, .batch = 255,
     };
-    static const RamDeviceTarget bars[] = { TARGET_MEM, TARGET_REG };
     RamDeviceBlk *b = rdb_new("", RING_OPTIONS ",iothread=io",
                               "-object iothread,id=io");
     RamDeviceRing *r = ring_new(b, NULL, &l);
@@ -546,7 +550,7 @@ static void test_iothread_away(const void *data)
 
         ring_submit(r, VIRTIO_BLK_T_IN);
         for (i = 0; i < 10; i++) {
-            RamDeviceTarget t = bars[i % 2];
+            RamDeviceTarget t = rd_bars[i % 2];
             uint64_t home = b->vm->memory[t].addr;
 
             rdb_go_away(b, t, away);

@@ -16,8 +16,6 @@
 #include "qobject/qlist.h"
 #include "ram-device-rig.h"
 
-static const RamDeviceTarget bars[] = { TARGET_MEM, TARGET_REG };
-
 /* Offset in every target, odd on purpose, of what is looked at */
 #define WHERE 0x1235
 
@@ -220,8 +218,8 @@ static void test_dump(void)
     if (rd_can_trace()) {
         check_accesses(vm, 0, 0, 0, false);
     }
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
-        rd_check(vm, bars[i], WHERE, mark[bars[i]], MARK);
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
+        rd_check(vm, rd_bars[i], WHERE, mark[rd_bars[i]], MARK);
     }
     rd_vm_stop(vm);
 }
@@ -232,14 +230,14 @@ static void test_dump_range(void)
     RamDeviceVM *vm = rd_vm_start("", "");
     unsigned i;
 
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
         g_autofree char *path = new_path();
         g_autofree char *protocol = g_strdup_printf("file:%s", path);
         QDict *response = qtest_qmp(
             vm->qts, "{'execute': 'dump-guest-memory', 'arguments': "
             "{'paging': false, 'protocol': %s, 'begin': %" PRId64 ", "
             "'length': 4096}}", protocol,
-            (int64_t)vm->memory[bars[i]].addr);
+            (int64_t)vm->memory[rd_bars[i]].addr);
 
         qmp_expect_error_and_unref(response, "GenericError");
         unlink(path);
@@ -277,8 +275,8 @@ static void test_save(const void *data)
     RamDeviceVM *vm = rd_vm_start("", RD_TRACE_ACCESSES);
     unsigned i, count = 0;
 
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
-        check_saved(vm, bars[i], command);
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
+        check_saved(vm, rd_bars[i], command);
         if (rd_can_trace()) {
             count = check_accesses(vm, count, WHERE, SAVED, false);
         }
@@ -296,7 +294,7 @@ static void test_xp(void)
     RamDeviceVM *vm = rd_vm_start("", RD_TRACE_ACCESSES);
     unsigned i, j, count = 0;
 
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
         for (j = 0; j < ARRAY_SIZE(units); j++) {
             const unsigned size = units[j].size;
             const uint64_t offset = 0x400 + 8 * j;
@@ -304,9 +302,9 @@ static void test_xp(void)
             g_autofree char *want = NULL;
             g_autofree char *out =
                 qtest_hmp(vm->qts, "xp /1x%c 0x%" PRIx64, units[j].letter,
-                          vm->memory[bars[i]].addr + offset);
+                          vm->memory[rd_bars[i]].addr + offset);
 
-            rd_get(vm, bars[i], offset, &value, size);
+            rd_get(vm, rd_bars[i], offset, &value, size);
             want = g_strdup_printf(": 0x%0*" PRIx64, size * 2,
                                    le64_to_cpu(value));
             g_assert_nonnull(strstr(out, want));
@@ -448,8 +446,8 @@ static void test_gdb(const void *data)
     }
     g = gdb_new();
     gdb_set_physical(g, physical);
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
-        const RamDeviceMemory *m = &g->vm->memory[bars[i]];
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
+        const RamDeviceMemory *m = &g->vm->memory[rd_bars[i]];
         g_autofree uint8_t *model = g_memdup2(m->host, m->size);
 
         for (j = 0; j < ARRAY_SIZE(gdb_sizes); j++) {
@@ -468,7 +466,7 @@ static void test_gdb(const void *data)
                 }
             }
         }
-        rd_check(g->vm, bars[i], 0, model, m->size);
+        rd_check(g->vm, rd_bars[i], 0, model, m->size);
     }
     gdb_free(g);
 }
@@ -487,8 +485,8 @@ static void test_gdb_off_the_end(const void *data)
     }
     g = gdb_new();
     gdb_set_physical(g, physical);
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
-        const RamDeviceMemory *m = &g->vm->memory[bars[i]];
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
+        const RamDeviceMemory *m = &g->vm->memory[rd_bars[i]];
         const uint64_t offset = m->size - inside;
         g_autofree uint8_t *model = g_memdup2(m->host, m->size);
         g_autofree char *hex = to_hex(model + offset, inside);
@@ -518,7 +516,7 @@ static void test_gdb_off_the_end(const void *data)
         if (rd_can_trace()) {
             count = check_accesses(g->vm, count, offset, inside, true);
         }
-        rd_check(g->vm, bars[i], 0, model, m->size);
+        rd_check(g->vm, rd_bars[i], 0, model, m->size);
         gdb_check_read(g, m->addr, model, 8);
         if (rd_can_trace()) {
             count = check_accesses(g->vm, count, 0, 8, false);
@@ -547,8 +545,8 @@ static void test_gdb_nowhere(void)
 
         g_assert_cmpstr(reply, ==, "E14");
     }
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
-        const RamDeviceMemory *m = &g->vm->memory[bars[i]];
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
+        const RamDeviceMemory *m = &g->vm->memory[rd_bars[i]];
 
         gdb_check_read(g, m->addr, m->host, 64);
     }

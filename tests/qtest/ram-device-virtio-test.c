@@ -30,26 +30,30 @@ static const size_t sizes[] = {
 #define MANY 32
 
 static const BlkLayout layouts[] = {
-    { "data-in-memory-like", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+    { "data-in-prefetchable-bar", TARGET_RAM, TARGET_RAM, TARGET_MEM,
       .pieces = 1 },
-    { "data-in-memory-like-in-pieces", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+    { "data-in-prefetchable-bar-in-pieces", TARGET_RAM, TARGET_RAM, TARGET_MEM,
       .pieces = MANY },
-    { "data-in-memory-like-indirect", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+    { "data-in-prefetchable-bar-indirect", TARGET_RAM, TARGET_RAM, TARGET_MEM,
       true, TARGET_RAM, .pieces = MANY },
-    { "data-and-table-in-memory-like", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+    { "data-and-table-in-prefetchable-bar", TARGET_RAM, TARGET_RAM, TARGET_MEM,
       true, TARGET_MEM, .pieces = MANY },
-    { "all-in-memory-like", TARGET_MEM, TARGET_MEM, TARGET_MEM,
+    { "all-in-prefetchable-bar", TARGET_MEM, TARGET_MEM, TARGET_MEM,
       true, TARGET_MEM, .pieces = MANY },
-    { "table-in-register-like", TARGET_RAM, TARGET_RAM, TARGET_MEM,
-      true, TARGET_REG, .pieces = MANY },
-    { "rings-in-register-like", TARGET_REG, TARGET_RAM, TARGET_MEM,
-      .pieces = MANY },
-    { "data-in-register-like", TARGET_RAM, TARGET_RAM, TARGET_REG,
+    { "data-in-plain-bar", TARGET_RAM, TARGET_RAM, TARGET_REG,
       .pieces = 1 },
-    { "data-in-register-like-in-pieces", TARGET_RAM, TARGET_RAM, TARGET_REG,
+    { "data-in-plain-bar-in-pieces", TARGET_RAM, TARGET_RAM, TARGET_REG,
       .pieces = MANY },
-    { "all-in-register-like", TARGET_REG, TARGET_REG, TARGET_REG,
+    { "data-in-plain-bar-indirect", TARGET_RAM, TARGET_RAM, TARGET_REG,
+      true, TARGET_RAM, .pieces = MANY },
+    { "data-and-table-in-plain-bar", TARGET_RAM, TARGET_RAM, TARGET_REG,
       true, TARGET_REG, .pieces = MANY },
+    { "all-in-plain-bar", TARGET_REG, TARGET_REG, TARGET_REG,
+      true, TARGET_REG, .pieces = MANY },
+    { "data-and-table-in-different-bars", TARGET_RAM, TARGET_RAM, TARGET_MEM,
+      true, TARGET_REG, .pieces = MANY },
+    { "data-and-rings-in-different-bars", TARGET_REG, TARGET_RAM, TARGET_MEM,
+      .pieces = MANY },
 };
 
 #define IOTHREAD_OBJECT "-object iothread,id=io"
@@ -86,67 +90,55 @@ static void test_layout_iothread(const void *data)
 }
 
 /* The reported case: as many requests as a busy guest has under way */
-static void test_many_requests(const void *data)
+static void run_many_requests(RamDeviceTarget data, const char *blkopts,
+                              const char *extra)
 {
-    const char *blkopts = data;
     enum { REQUESTS = 32, LEN = 64 * KiB };
-    RamDeviceBlk *b = rdb_new("", blkopts, *blkopts ? IOTHREAD_OBJECT : "");
+    RamDeviceBlk *b = rdb_new("", blkopts, extra);
+    const BlkLayout l = rdb_data_in(data);
     BlkRequest r[REQUESTS];
     unsigned i;
 
     rdb_start(b, TARGET_RAM);
     for (i = 0; i < REQUESTS; i++) {
-        r[i] = rdb_submit(b, &rdb_plain, VIRTIO_BLK_T_IN, i,
-                          b->vm->memory[TARGET_MEM].addr + i * LEN, LEN);
+        r[i] = rdb_submit(b, &l, VIRTIO_BLK_T_IN, i,
+                          b->vm->memory[data].addr + i * LEN, LEN);
     }
     for (i = 0; i < REQUESTS; i++) {
         g_assert_true(rdb_wait_used(b));
     }
     for (i = 0; i < REQUESTS; i++) {
         g_assert_cmpint(rdb_release(b, &r[i]), ==, VIRTIO_BLK_S_OK);
-        rd_check(b->vm, TARGET_MEM, i * LEN, b->disk + i * RDB_SECTOR, LEN);
+        rd_check(b->vm, data, i * LEN, b->disk + i * RDB_SECTOR, LEN);
     }
     rdb_free(b);
 }
 
-/*
- * x-ram-device-direct
- */
-
-typedef struct DirectCase {
-    const char *sentence;
-    const char *devopts;
-    RamDeviceTarget data;
-} DirectCase;
-
-static const DirectCase direct_cases[] = {
-    { "off-works-with-data-in-a-prefetchable-bar", "x-ram-device-direct=off",
-      TARGET_MEM },
-    { "on-works-with-data-in-any-other-bar", "x-ram-device-direct=on",
-      TARGET_REG },
-};
-
-static void test_direct(const void *data)
+static void test_many_requests(const void *data)
 {
-    const DirectCase *c = data;
-    RamDeviceBlk *b = rdb_new(c->devopts, "", "");
-    BlkLayout l = rdb_plain;
-
-    l.data = c->data;
-    rdb_start(b, TARGET_RAM);
-    rdb_check_read(b, &l, 1, RDB_GAP, 3 * MiB);
-    rdb_check_write(b, &l, 3, RDB_GAP, 3 * MiB);
-    rdb_free(b);
+    run_many_requests(*(const RamDeviceTarget *)data, "", "");
 }
 
+static void test_many_requests_iothread(const void *data)
+{
+    run_many_requests(*(const RamDeviceTarget *)data, "iothread=io",
+                      IOTHREAD_OBJECT);
+}
+
+/* What the tests that follow do once for each of */
+typedef struct RequestCase {
+    RamDeviceTarget target;
+    uint32_t type;
+    RdbAway away;
+} RequestCase;
+
+static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT };
+
 /*
- * Memory for buffers: 2 MiB for the device, whose data are in a BAR that it
- * can't have a pointer into
+ * Memory for buffers: 2 MiB for the device
  */
 
 #define BUDGET "-machine x-ram-device-buffer-size=2M"
-
-static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT };
 
 static void debug_request(RamDeviceBlk *b, const char *verb, unsigned i)
 {
@@ -170,12 +162,13 @@ static void wait_until_queue_waits(const RamDeviceVM *vm)
     }
 }
 
-/* Of 16 requests in flight, two have the memory, and the others wait for it */
+/* Of 16 requests in flight, half have the memory, and the others wait for it */
 static void test_budget_in_use(const void *data)
 {
-    const uint32_t type = *(const uint32_t *)data;
-    const bool is_read = type == VIRTIO_BLK_T_IN;
-    enum { HELD = 2, REQUESTS = 16, LEN = 1 * MiB };
+    const RequestCase *c = data;
+    const bool is_read = c->type == VIRTIO_BLK_T_IN;
+    const BlkLayout l = rdb_data_in(c->target);
+    enum { HELD = 8, REQUESTS = 16, LEN = 256 * KiB };
     RamDeviceBlk *b;
     RamDeviceMemory *m;
     g_autofree uint8_t *want = NULL;
@@ -185,9 +178,8 @@ static void test_budget_in_use(const void *data)
     if (!rd_can_trace()) {
         return;
     }
-    b = rdb_new("x-ram-device-direct=off", "",
-                BUDGET " -trace virtqueue_waits");
-    m = &b->vm->memory[TARGET_MEM];
+    b = rdb_new("", "", BUDGET " -trace virtqueue_waits");
+    m = &b->vm->memory[c->target];
     QEMU_BUILD_BUG_ON(REQUESTS * LEN > RDB_DISK_SIZE);
     g_assert_cmpuint(REQUESTS * LEN, <=, m->size);
     rd_random(m->host, m->size, 8);
@@ -199,7 +191,7 @@ static void test_budget_in_use(const void *data)
             debug_request(b, is_read ? "break read_aio" : "break write_aio",
                           i);
         }
-        r[i] = rdb_submit(b, &rdb_plain, type, i * (LEN / RDB_SECTOR),
+        r[i] = rdb_submit(b, &l, c->type, i * (LEN / RDB_SECTOR),
                           m->addr + i * LEN, LEN);
         if (i < HELD) {
             debug_request(b, "wait_break", i);
@@ -218,7 +210,7 @@ static void test_budget_in_use(const void *data)
         g_assert_cmpint(rdb_release(b, &r[i]), ==, VIRTIO_BLK_S_OK);
     }
     rd_assert_same(b->disk, want, REQUESTS * LEN);
-    rd_check(b->vm, TARGET_MEM, 0, want, REQUESTS * LEN);
+    rd_check(b->vm, c->target, 0, want, REQUESTS * LEN);
     rdb_free(b);
 }
 
@@ -228,26 +220,27 @@ static void test_budget_in_use(const void *data)
  */
 static void test_budget_too_small(const void *data)
 {
-    const size_t offset = 1 * MiB, len = 3 * MiB, end = offset + len;
-    RamDeviceBlk *b = rdb_new("x-ram-device-direct=off", "", BUDGET);
-    RamDeviceMemory *m = &b->vm->memory[TARGET_MEM];
+    RamDeviceTarget target = *(const RamDeviceTarget *)data;
+    const size_t offset = 64 * KiB, len = 3 * MiB, end = offset + len;
+    const BlkLayout l = rdb_data_in(target);
+    RamDeviceBlk *b = rdb_new("", "", BUDGET);
+    RamDeviceMemory *m = &b->vm->memory[target];
     g_autofree uint8_t *bar = g_malloc(m->size);
     g_autofree uint8_t *disk = g_memdup2(b->disk, RDB_DISK_SIZE);
     unsigned i;
 
     rd_random(bar, m->size, 9);
-    rd_put(b->vm, TARGET_MEM, 0, bar, m->size);
+    rd_put(b->vm, target, 0, bar, m->size);
     rdb_start(b, TARGET_RAM);
     for (i = 0; i < ARRAY_SIZE(types); i++) {
-        g_assert_cmpint(rdb_request(b, &rdb_plain, types[i], 0,
-                                    m->addr + offset, len),
+        g_assert_cmpint(rdb_request(b, &l, types[i], 0, m->addr + offset, len),
                         ==, VIRTIO_BLK_S_IOERR);
-        rd_check(b->vm, TARGET_MEM, 0, bar, offset);
-        rd_check(b->vm, TARGET_MEM, end, bar + end, m->size - end);
+        rd_check(b->vm, target, 0, bar, offset);
+        rd_check(b->vm, target, end, bar + end, m->size - end);
         rd_assert_same(b->disk, disk, RDB_DISK_SIZE);
     }
-    rdb_check_read(b, &rdb_plain, 1, RDB_GAP, 1 * MiB);
-    rdb_check_write(b, &rdb_plain, 3, RDB_GAP, 1 * MiB);
+    rdb_check_read(b, &l, 1, RDB_GAP, 1 * MiB);
+    rdb_check_write(b, &l, 3, RDB_GAP, 1 * MiB);
     rdb_free(b);
 }
 
@@ -256,52 +249,52 @@ static void test_budget_too_small(const void *data)
  */
 
 typedef struct EndCase {
-    const char *sentence;
-    RamDeviceTarget next; /* what lies behind the BAR; TARGET_MEM: nothing */
-    size_t beyond;        /* bytes of the buffer that lie there */
-    bool works;
+    RamDeviceTarget bar;
+    RamDeviceTarget next; /* what lies behind it; the same again: nothing */
 } EndCase;
 
 static const EndCase end_cases[] = {
-    { "goes-on-in-ram", TARGET_STAGING, 64 * KiB, true },
-    { "goes-on-in-register-like", TARGET_REG, 64 * KiB, true },
-    { "stops-where-nothing-is", TARGET_MEM, 64 * KiB, false },
+    { TARGET_MEM, TARGET_STAGING },
+    { TARGET_MEM, TARGET_REG },
+    { TARGET_MEM, TARGET_MEM },
+    { TARGET_REG, TARGET_STAGING },
+    { TARGET_REG, TARGET_MEM },
+    { TARGET_REG, TARGET_REG },
 };
 
 static void test_off_the_end(const void *data)
 {
     const EndCase *c = data;
-    const size_t inside = 16 * KiB, len = inside + c->beyond;
+    const size_t inside = 16 * KiB, beyond = 64 * KiB;
+    const BlkLayout l = rdb_data_in(c->bar);
     RamDeviceBlk *b = rdb_new("", "", "");
-    const RamDeviceMemory *m = &b->vm->memory[TARGET_MEM];
-    g_autofree uint8_t *mem = g_memdup2(m->host, m->size);
-    g_autofree uint8_t *next = g_malloc(c->beyond + RDB_GAP);
-    bool has_next = c->next != TARGET_MEM;
+    const RamDeviceMemory *m = &b->vm->memory[c->bar];
+    g_autofree uint8_t *bar = g_memdup2(m->host, m->size);
+    g_autofree uint8_t *next = g_malloc(beyond + RDB_GAP);
+    bool has_next = c->next != c->bar;
     int status;
 
     if (has_next) {
-        rd_place_adjacent(b->vm, TARGET_MEM, c->next);
-        rd_random(next, c->beyond + RDB_GAP, 7);
-        rd_put(b->vm, c->next, 0, next, c->beyond + RDB_GAP);
+        rd_place_adjacent(b->vm, c->bar, c->next);
+        rd_random(next, beyond + RDB_GAP, 7);
+        rd_put(b->vm, c->next, 0, next, beyond + RDB_GAP);
     }
 
     rdb_start(b, TARGET_RAM);
-    status = rdb_request(b, &rdb_plain, VIRTIO_BLK_T_IN, 0,
-                     m->addr + m->size - inside, len);
-    if (c->works) {
+    status = rdb_request(b, &l, VIRTIO_BLK_T_IN, 0, m->addr + m->size - inside,
+                         inside + beyond);
+    if (has_next) {
         g_assert_cmpint(status, ==, VIRTIO_BLK_S_OK);
-        memcpy(mem + m->size - inside, b->disk, inside);
-        memcpy(next, b->disk + inside, c->beyond);
+        memcpy(bar + m->size - inside, b->disk, inside);
+        memcpy(next, b->disk + inside, beyond);
+        rd_check(b->vm, c->next, 0, next, beyond + RDB_GAP);
     } else {
         g_assert_cmpint(status, ==, RDB_NEEDS_RESET);
     }
-    rd_check(b->vm, TARGET_MEM, 0, mem, m->size);
-    if (has_next) {
-        rd_check(b->vm, c->next, 0, next, c->beyond + RDB_GAP);
-    }
+    rd_check(b->vm, c->bar, 0, bar, m->size);
 
     rdb_start(b, TARGET_RAM);
-    rdb_check_read(b, &rdb_plain, 1, RDB_GAP, 64 * KiB);
+    rdb_check_read(b, &l, 1, RDB_GAP, 64 * KiB);
     rdb_free(b);
 }
 
@@ -312,7 +305,8 @@ static void test_table_off_the_end(const void *data)
     /* So long that a page holds only a part of the descriptor ring */
     RamDeviceBlk *b = rdb_new("", "queue-size=512", "");
     const RamDeviceMemory *m = &b->vm->memory[target];
-    BlkLayout l = rdb_plain;
+    const BlkLayout plain = rdb_data_in(target);
+    BlkLayout l = plain;
     QGuestAllocator end;
 
     l.indirect = true;
@@ -324,8 +318,7 @@ static void test_table_off_the_end(const void *data)
     alloc_init(&b->alloc[target], ALLOC_NO_FLAGS, m->addr + m->size - 64,
                m->addr + m->size + 64 * KiB, 64);
     rdb_start(b, TARGET_RAM);
-    g_assert_cmpint(rdb_request(b, &l, VIRTIO_BLK_T_IN, 0,
-                            b->vm->memory[TARGET_MEM].addr, 64 * KiB),
+    g_assert_cmpint(rdb_request(b, &l, VIRTIO_BLK_T_IN, 0, m->addr, 64 * KiB),
                     ==, RDB_NEEDS_RESET);
 
     /* So is a page of the descriptor ring */
@@ -338,54 +331,31 @@ static void test_table_off_the_end(const void *data)
     alloc_destroy(&end);
 
     rdb_start(b, TARGET_RAM);
-    rdb_check_read(b, &rdb_plain, 1, RDB_GAP, 64 * KiB);
+    rdb_check_read(b, &plain, 1, RDB_GAP, 64 * KiB);
     rdb_free(b);
 }
 
 /*
- * A BAR that goes away while a request is under way
+ * A BAR that goes away while a request is under way: what is in a buffer goes
+ * to the BAR, not to where it has been
  */
-
-typedef struct AwayCase {
-    const char *sentence;
-    RamDeviceTarget target;
-    RdbAway away;
-    uint32_t type;
-    size_t len;
-} AwayCase;
-
-static const AwayCase away_cases[] = {
-    { "a-moved-memory-like-bar-gets-its-data", TARGET_MEM, RDB_AWAY_MOVED,
-      VIRTIO_BLK_T_IN, 64 * KiB },
-    { "a-moved-memory-like-bar-gives-its-data", TARGET_MEM, RDB_AWAY_MOVED,
-      VIRTIO_BLK_T_OUT, 64 * KiB },
-    { "a-disabled-memory-like-bar-gets-its-data", TARGET_MEM,
-      RDB_AWAY_DISABLED, VIRTIO_BLK_T_IN, 64 * KiB },
-    { "a-disabled-memory-like-bar-gives-its-data", TARGET_MEM,
-      RDB_AWAY_DISABLED, VIRTIO_BLK_T_OUT, 64 * KiB },
-    /* Bounced: a buffer is flushed to the BAR, not to where it has been */
-    { "a-moved-register-like-bar-gets-its-data", TARGET_REG, RDB_AWAY_MOVED,
-      VIRTIO_BLK_T_IN, 32 * KiB },
-    { "a-disabled-register-like-bar-gets-its-data", TARGET_REG,
-      RDB_AWAY_DISABLED, VIRTIO_BLK_T_IN, 32 * KiB },
-};
 
 static void test_away(const void *data)
 {
-    const AwayCase *c = data;
-    bool is_read = c->type == VIRTIO_BLK_T_IN;
-    BlkLayout l = rdb_plain;
+    const RequestCase *c = data;
+    const bool is_read = c->type == VIRTIO_BLK_T_IN;
+    const size_t len = 64 * KiB;
+    const BlkLayout l = rdb_data_in(c->target);
     RamDeviceBlk *b = rdb_new("", "", "");
     RamDeviceMemory *m = &b->vm->memory[c->target];
     g_autofree uint8_t *bar = g_memdup2(m->host, m->size);
     g_autofree uint8_t *disk = g_memdup2(b->disk, RDB_DISK_SIZE);
-    g_autofree uint8_t *seen = g_malloc(c->len);
+    g_autofree uint8_t *seen = g_malloc(len);
     BlkRequest r;
 
-    l.data = c->target;
     rdb_start(b, TARGET_RAM);
     rdb_debug_command(b, is_read ? "break read_aio A" : "break write_aio A");
-    r = rdb_submit(b, &l, c->type, 1, m->addr + RDB_GAP, c->len);
+    r = rdb_submit(b, &l, c->type, 1, m->addr + RDB_GAP, len);
     rdb_debug_command(b, "wait_break A");
 
     rdb_go_away(b, c->target, c->away);
@@ -394,26 +364,50 @@ static void test_away(const void *data)
     rdb_come_back(b, c->away);
 
     if (!is_read) {
-        memcpy(disk + RDB_SECTOR, bar + RDB_GAP, c->len);
+        memcpy(disk + RDB_SECTOR, bar + RDB_GAP, len);
     } else {
-        memcpy(bar + RDB_GAP, disk + RDB_SECTOR, c->len);
+        memcpy(bar + RDB_GAP, disk + RDB_SECTOR, len);
     }
     rd_check(b->vm, c->target, 0, bar, m->size);
     rd_assert_same(b->disk, disk, RDB_DISK_SIZE);
 
     /* The guest sees the same, where the BAR is now */
-    qtest_memread(b->vm->qts, m->addr + RDB_GAP, seen, c->len);
-    rd_assert_same(seen, bar + RDB_GAP, c->len);
+    qtest_memread(b->vm->qts, m->addr + RDB_GAP, seen, len);
+    rd_assert_same(seen, bar + RDB_GAP, len);
 
     /* Life goes on */
-    rdb_check_read(b, &l, 5, 8 * KiB, c->len / 2);
-    rdb_check_write(b, &l, 7, 8 * KiB, c->len / 2);
+    rdb_check_read(b, &l, 5, 8 * KiB, len / 2);
+    rdb_check_write(b, &l, 7, 8 * KiB, len / 2);
     rdb_free(b);
+}
+
+static void add_request_cases(void)
+{
+    static RequestCase cases[ARRAY_SIZE(rd_bars) * ARRAY_SIZE(types) * 2];
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        RequestCase *c = &cases[i];
+        const char *name;
+
+        c->target = rd_bars[i % 2];
+        c->type = types[i / 2 % 2];
+        c->away = i / 4 ? RDB_AWAY_DISABLED : RDB_AWAY_MOVED;
+        name = rd_target_name(c->target);
+
+        rd_add(c, test_away, "virtio-blk/a-%s-%s-%s-its-data",
+               i / 4 ? "disabled" : "moved", name,
+               c->type == VIRTIO_BLK_T_IN ? "gets" : "gives");
+        if (i < 4) {
+            rd_add(c, test_budget_in_use,
+                   "virtio-blk/%s/%s-wait-for-memory-that-others-use", name,
+                   c->type == VIRTIO_BLK_T_IN ? "reads" : "writes");
+        }
+    }
 }
 
 int main(int argc, char **argv)
 {
-    static const RamDeviceTarget bars[] = { TARGET_MEM, TARGET_REG };
     unsigned i;
 
     g_test_init(&argc, &argv, NULL);
@@ -424,32 +418,30 @@ int main(int argc, char **argv)
         rd_add(&layouts[i], test_layout_iothread,
                "virtio-blk/iothread/%s-works", layouts[i].sentence);
     }
-    rd_add("", test_many_requests, "virtio-blk/many-requests-at-once-work");
-    rd_add("iothread=io", test_many_requests,
-           "virtio-blk/iothread/many-requests-at-once-work");
-    for (i = 0; i < ARRAY_SIZE(direct_cases); i++) {
-        rd_add(&direct_cases[i], test_direct, "virtio-blk/%s",
-               direct_cases[i].sentence);
+    for (i = 0; i < ARRAY_SIZE(rd_bars); i++) {
+        const RamDeviceTarget *bar = &rd_bars[i];
+        const char *name = rd_target_name(*bar);
+
+        rd_add(bar, test_many_requests,
+               "virtio-blk/%s/many-requests-at-once-work", name);
+        rd_add(bar, test_many_requests_iothread,
+               "virtio-blk/iothread/%s/many-requests-at-once-work", name);
+        rd_add(bar, test_budget_too_small,
+               "virtio-blk/%s/a-request-larger-than-the-memory-fails-alone",
+               name);
+        rd_add(bar, test_table_off_the_end,
+               "virtio-blk/%s-refuses-tables-and-rings-off-its-end", name);
     }
-    for (i = 0; i < ARRAY_SIZE(types); i++) {
-        rd_add(&types[i], test_budget_in_use,
-               "virtio-blk/%s-wait-for-memory-that-others-use",
-               types[i] == VIRTIO_BLK_T_IN ? "reads" : "writes");
-    }
-    rd_add(NULL, test_budget_too_small,
-           "virtio-blk/a-request-larger-than-the-memory-fails-alone");
     for (i = 0; i < ARRAY_SIZE(end_cases); i++) {
-        rd_add(&end_cases[i], test_off_the_end,
-               "virtio-blk/a-buffer-off-the-end-%s", end_cases[i].sentence);
+        const EndCase *c = &end_cases[i];
+        bool stops = c->next == c->bar;
+
+        rd_add(c, test_off_the_end,
+               "virtio-blk/a-buffer-off-the-end-of-%s-%s%s",
+               rd_target_name(c->bar),
+               stops ? "stops-where-nothing-is" : "goes-on-in-",
+               stops ? "" : rd_target_name(c->next));
     }
-    for (i = 0; i < ARRAY_SIZE(bars); i++) {
-        rd_add(&bars[i], test_table_off_the_end,
-               "virtio-blk/%s-refuses-tables-and-rings-off-its-end",
-               rd_target_name(bars[i]));
-    }
-    for (i = 0; i < ARRAY_SIZE(away_cases); i++) {
-        rd_add(&away_cases[i], test_away, "virtio-blk/%s",
-               away_cases[i].sentence);
-    }
+    add_request_cases();
     return g_test_run();
 }

@@ -11,12 +11,10 @@ use core::ffi::c_void;
 use crate::{
     budget::RamDeviceAccount,
     copy, fault,
-    mappings::{Mappings, RamDeviceMapping},
     pages::{RamDevicePages, PAGES},
     plan::Width,
-    policy::{self, Direct, Kind},
+    policy,
     port::{Native, Port, Word},
-    probe,
 };
 
 /// `struct RamDevice`: one RAM device region.
@@ -27,10 +25,10 @@ pub struct RamDevice {
     pub host: *mut u8,
     /// Length in bytes; `host` is mapped for that many.
     pub size: u64,
-    /// A `RamDeviceKind`; a plain number, because C may put any into it.
-    pub kind: u32,
     /// The host mapping must not be written.
     pub readonly: bool,
+    /// The operator wants pointers into the region to be handed out.
+    pub direct: bool,
 }
 
 impl RamDevice {
@@ -56,42 +54,16 @@ impl RamDevice {
     }
 }
 
-/// Classifies a region.
-///
-/// # Safety
-///
-/// `rd` must point to a valid [`RamDevice`] whose memory stays mapped, and
-/// QEMU's handler of SIGBUS must be in place.
-#[no_mangle]
-pub unsafe extern "C" fn ram_device_kind(
-    rd: *const RamDevice,
-    prefetchable: bool,
-    direct: u32,
-) -> u32 {
-    // SAFETY: valid, says the caller.
-    let rd = unsafe { &*rd };
-    policy::kind(prefetchable, Direct::from_raw(direct), || {
-        match rd.admit(0, probe::BYTES, false) {
-            // SAFETY: admitted, hence inside the mapped region, which has no
-            // side effects if the question is asked.
-            Some((device, _)) => unsafe {
-                probe::tolerates_unaligned(&mut Native::default(), device)
-            },
-            None => false,
-        }
-    }) as u32
-}
-
 /// May a pointer into the region be handed out?
 ///
 /// # Safety
 ///
 /// `rd` must point to a valid [`RamDevice`].
 #[no_mangle]
-pub unsafe extern "C" fn ram_device_may_map(rd: *const RamDevice, is_write: bool) -> bool {
+pub unsafe extern "C" fn ram_device_gives_pointer(rd: *const RamDevice, is_write: bool) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
-    policy::may_map(Kind::from_raw(rd.kind), rd.readonly, is_write)
+    policy::gives_pointer(rd.direct, rd.readonly, is_write)
 }
 
 /// One load of 1, 2, 4 or 8 bytes.
@@ -222,55 +194,6 @@ pub unsafe extern "C" fn ram_device_write(
 #[no_mangle]
 pub extern "C" fn ram_device_fixup(pc: usize) -> usize {
     fault::fixup(pc).unwrap_or(0)
-}
-
-/// The mappings of all RAM devices: eight GPUs with a dozen sparse areas each
-/// are a hundred.
-static MAPPINGS: Mappings<256> = Mappings::new();
-
-/// Adds a mapping to those that a stand-in is made for.
-///
-/// # Safety
-///
-/// `mapping` must point to a valid [`RamDeviceMapping`].
-#[no_mangle]
-pub unsafe extern "C" fn ram_device_mapping_add(mapping: *const RamDeviceMapping) -> bool {
-    // SAFETY: valid, says the caller.
-    MAPPINGS.add(unsafe { &*mapping })
-}
-
-/// Removes the mapping that begins at `host`.
-#[no_mangle]
-pub extern "C" fn ram_device_mapping_remove(host: *const c_void) -> bool {
-    MAPPINGS.remove(host as usize)
-}
-
-/// Notes a fault at `addr`, if that is in one of the mappings.
-#[no_mangle]
-pub extern "C" fn ram_device_mapping_fault(addr: *const c_void) -> bool {
-    MAPPINGS.fault(addr as usize)
-}
-
-/// What has faulted since it was last asked for, in whole pages.
-///
-/// # Safety
-///
-/// `mapping` must point to a [`RamDeviceMapping`] that may be written.
-#[no_mangle]
-pub unsafe extern "C" fn ram_device_mapping_take_faulted(
-    page: usize,
-    mapping: *mut RamDeviceMapping,
-) -> bool {
-    match MAPPINGS.take_faulted(page) {
-        Some(faulted) => {
-            // SAFETY: writable, says the caller, and aligned as C aligns it.
-            unsafe {
-                *mapping = faulted;
-            }
-            true
-        }
-        None => false,
-    }
 }
 
 /// May a request that holds `held` bytes of the pool have `size` more?

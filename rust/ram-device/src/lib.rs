@@ -28,9 +28,8 @@
 //!   use waits.
 //!
 //! One module for each idea: [`plan`] cuts, [`port`] accesses, [`copy`] joins
-//! the two, [`fault`] and [`mappings`] mend what the device breaks, [`probe`] asks
-//! the host mapping, [`policy`] decides, [`budget`] and [`pages`] deal out the
-//! buffers, [`ffi`] is what C sees.
+//! the two, [`fault`] mends what the device breaks, [`policy`] decides,
+//! [`budget`] and [`pages`] deal out the buffers, [`ffi`] is what C sees.
 //!
 //! The crate cannot panic, with debug assertions neither: there is no indexing,
 //! no checked arithmetic and no raw-pointer method that `core` checks.
@@ -43,9 +42,7 @@ pub mod budget;
 pub mod copy;
 pub mod fault;
 pub mod ffi;
-pub mod mappings;
 pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod port;
-pub mod probe;

@@ -56,16 +56,17 @@ impl RamDevicePages {
 
     #[inline(always)]
     fn set(&mut self, first: usize, count: usize, used: bool) {
+        let end = first.wrapping_add(count);
         let mut page: usize = 0;
         for word in &mut self.used {
-            let mut bit: u64 = 1;
-            while bit != 0 {
-                if page >= first && page.wrapping_sub(first) < count {
-                    *word = if used { *word | bit } else { *word & !bit };
-                }
-                bit <<= 1;
-                page = page.wrapping_add(1);
+            let next = page.wrapping_add(64);
+            if page < end && first < next {
+                let from = first.saturating_sub(page) as u32;
+                let beyond = next.saturating_sub(end) as u32;
+                let mask = u64::MAX.wrapping_shl(from) & u64::MAX.wrapping_shr(beyond);
+                *word = if used { *word | mask } else { *word & !mask };
             }
+            page = next;
         }
     }
 }
