@@ -101,7 +101,7 @@ help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
 	@echo "make check     that, and all tests"
 	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
-	@echo "make matrix    every cache mode, engine, format and device into both kinds of BAR, three emulators side by side"
+	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
 	@echo "               each access that they make to a device, held against C1 to C3"
 	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and the routines beside memmove()"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust),
-stock-rust (QEMU as released, with its own Rust) or direct (patched, with QEMU's own block layer and handling of SIGBUS).
+"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust)
+or stock-rust (QEMU as released, with its own Rust).
 
 Configure runs only when what it is asked for has changed; ninja goes on where an interrupted build stopped.
 """
@@ -13,7 +13,7 @@ import compiling
 from workplace import Refused, Workplace, arguments, run_script, say, workplace
 
 VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust",
-            "stock-rust": "--enable-rust", "direct": "--enable-rust"}
+            "stock-rust": "--enable-rust"}
 
 
 def main() -> None:
@@ -40,13 +40,12 @@ def main() -> None:
 
 def folder(place: Workplace, variant: str) -> Path:
     """Where a variant is built."""
-    return place.direct_tree.parent / "build" if variant == "direct" else place.root / f"build-{variant}"
+    return place.root / f"build-{variant}"
 
 
 def configure(place: Workplace, build: Path, variant: str, targets: list[str], python: Path) -> None:
     """Configure a variant's build folder."""
-    stock = place.stock_tree
-    tree = {"stock": stock, "stock-rust": stock, "direct": place.direct_tree}.get(variant, place.tree)
+    tree = place.stock_tree if variant.startswith("stock") else place.tree
     compiling.configure(place, tree, build, compiling.command(tree, python, targets, VARIANTS[variant]), python)
 
 

@@ -21,16 +21,12 @@ import worktrees
 from commits import APPLIED, BRANCH, KNOWN, reference
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
 
-# What plain direct mapping has of QEMU's own: the block layer, which doesn't bounce, and the handling of SIGBUS.
-QEMUS_OWN = ("block", "system/cpus.c", "util/main-loop.c", "util/qemu-thread-posix.c")
-
 
 def main() -> None:
     """Prepare ``tree``, ``stock-tree`` and ``series``; nothing is written when no input has changed."""
     parser = arguments(__doc__)
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where the new files are")
     parser.add_argument("--patches", type=Path, help="where the patches are (default: CHECKOUT/patches/BASE)")
-    parser.add_argument("--direct", action="store_true", help="prepare direct/tree as well, to compare with")
     parser.add_argument("--apply-only", action="store_true", help=f"make the series' commits ({APPLIED}), but no tree")
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
@@ -42,8 +38,6 @@ def main() -> None:
             git("update-ref", APPLIED, commit, GIT_DIR=place.repository)
             return
         prepare(place, checkout, entries)
-        if options.direct:
-            prepare_direct(place)
 
 
 def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> None:
@@ -69,26 +63,8 @@ def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> No
     if not place.stock_tree.is_dir() or git("rev-parse", "HEAD", cwd=place.stock_tree).strip() != base:
         worktrees.move(place, place.stock_tree, base)
     for tree in (place.tree, place.stock_tree):
-        supply(place, tree)
-
-
-def prepare_direct(place: Workplace) -> None:
-    """Bring ``direct/tree`` up to date: what the series maps directly meets a QEMU that doesn't know of it."""
-    tree, commit = place.direct_tree, reference(place, f"refs/heads/{BRANCH}")
-    message = f"QEMU's own {', '.join(QEMUS_OWN)}"
-    if not tree.is_dir() or git("log", "-1", "--format=%P %s", cwd=tree).strip() != f"{commit} {message}":
-        if tree.is_dir():
-            git("reset", "--quiet", "--hard", cwd=tree)  # an interrupted run's; nobody else works there
-        worktrees.move(place, tree, commit)
-        git("checkout", "--quiet", "base", "--", *QEMUS_OWN, cwd=tree)
-        git("commit", "--quiet", f"--message={message}", cwd=tree)
-    supply(place, tree)
-
-
-def supply(place: Workplace, tree: Path) -> None:
-    """Give a tree what its build needs and Debian's source lacks."""
-    firmware.supply(place, tree)
-    crates.supply(place, tree)
+        firmware.supply(place, tree)
+        crates.supply(place, tree)
 
 
 def imported(place: Workplace) -> str:

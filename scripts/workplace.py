@@ -55,15 +55,6 @@ class Workplace:
         return self.root / "stock-tree"
 
     @property
-    def direct_tree(self) -> Path:
-        """The worktree with the series applied, but with QEMU's own block/ and SIGBUS: nothing is bounced or caught.
-
-        It lies to its build as ``tree`` lies to its own, so that the compiler's cache takes the one's objects for the
-        other's.
-        """
-        return self.root / "direct" / "tree"
-
-    @property
     def series(self) -> Path:
         """The mail-ready patches."""
         return self.root / "series"

@@ -39,14 +39,13 @@ def check_branch(tree: Path, branch: str) -> None:
 def move(place: Workplace, tree: Path, commit: str, branch: str = "") -> None:
     """Let a worktree show a commit; files that are the same in it keep their time stamps."""
     if not tree.is_dir():
-        tree.parent.mkdir(exist_ok=True)
         fresh = worktree(place, tree.name, commit)
         if branch:
             git("checkout", "--quiet", "-B", branch, cwd=fresh)
         git("worktree", "move", fresh, tree, GIT_DIR=place.repository)
         return
     journal = place.root / "moving"
-    place.write(journal, json.dumps([str(tree.relative_to(place.root)), commit, branch]))
+    place.write(journal, json.dumps([tree.name, commit, branch]))
     try:
         git("checkout", "--quiet", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
     except Refused:
@@ -61,11 +60,11 @@ def recover(place: Workplace) -> None:
     if not journal.is_file():
         return
     try:
-        path, commit, branch = json.loads(journal.read_text())
+        name, commit, branch = json.loads(journal.read_text())
     except ValueError:  # a full disk's: it names no tree, so what was changed there, if anything, is refused as an edit
         journal.unlink()
         return
-    tree = place.root / path
+    tree = place.root / name
     if tree.is_dir():
         say(f"finishing an interrupted checkout of {tree}")
         Path(git("rev-parse", "--absolute-git-dir", cwd=tree).strip(), "index.lock").unlink(missing_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The emulators under test, named by RAM_DEVICE_PATCHED, _STOCK, _NORUST and _DIRECT in the environment."""
+"""The emulators under test, named by RAM_DEVICE_PATCHED, _STOCK and _NORUST in the environment."""
 
 from __future__ import annotations
 

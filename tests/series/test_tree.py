@@ -4,36 +4,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 from pathlib import Path
 
-import pytest
 from conftest import Bench, git
-
-QEMUS_OWN = ("block/io.c", "system/cpus.c", "util/main-loop.c", "util/qemu-thread-posix.c")
-
-
-@pytest.fixture
-def direct(bench: Bench) -> Path:
-    """The bench's direct/tree, which takes a file of the block layer from the base, and wants an archive."""
-    for name in QEMUS_OWN:
-        (bench.qemu / name).parent.mkdir(exist_ok=True)
-        (bench.qemu / name).write_text("int qemus_own;\n")
-    (bench.qemu / "pc-bios").mkdir()
-    (bench.qemu / "pc-bios" / "meson.build").write_text("'edk2-code.fd'\n")
-    bench.source()
-    bench.prepare()
-    bench.commit("block: hook", {"block/io.c": "int hook;\n"})
-    bench.succeeds("export", "--checkout", bench.checkout)
-    prepare_direct(bench)
-    return bench.work / "direct" / "tree"
-
-
-def prepare_direct(bench: Bench) -> str:
-    """Prepare direct/tree as well."""
-    return bench.succeeds("tree", "--checkout", bench.checkout, "--direct")
 
 
 def test_the_tree_has_one_commit_for_each_line_with_its_new_files(bench: Bench) -> None:
@@ -147,24 +120,15 @@ def test_an_interrupted_checkout_is_finished_by_the_next_run(bench: Bench) -> No
     assert git("rev-parse", "HEAD", cwd=bench.tree) == head
 
 
-def test_an_interrupted_checkout_of_direct_tree_leaves_the_edits_in_tree_alone(bench: Bench, direct: Path) -> None:
-    (bench.checkout / "include" / "new.h").write_text("int newer;\n")
+def test_an_interrupted_checkout_of_stock_tree_leaves_the_edits_in_tree_alone(bench: Bench) -> None:
     bench.prepare()
-    (bench.folder / "bin").mkdir()
-    killer = bench.folder / "bin" / "git"
-    killer.write_text(f"""#!/bin/sh
-case "$PWD:$*" in {direct}:*" checkout "*) kill -9 $PPID ;; *) exec {shutil.which("git")} "$@" ;; esac
-""")
-    killer.chmod(0o755)
-    assert bench.script("tree", "--checkout", bench.checkout, "--direct",
-                        PATH=f"{killer.parent}:{os.environ['PATH']}").returncode == -signal.SIGKILL
+    stock = bench.work / "stock-tree"
+    (bench.work / "moving").write_text(json.dumps(["stock-tree", git("rev-parse", "HEAD", cwd=stock), ""]))
+    (stock / "system" / "memory.c").unlink()
     (bench.tree / "system" / "physmem.c").write_text("int mine;\n")
-    assert "system/physmem.c" in bench.refuses("tree", "--checkout", bench.checkout, "--direct")
+    assert "system/physmem.c" in bench.refuses("tree", "--checkout", bench.checkout)
     assert (bench.tree / "system" / "physmem.c").read_text() == "int mine;\n"
-    git("checkout", "--quiet", "system/physmem.c", cwd=bench.tree)
-    prepare_direct(bench)
-    assert (direct / "include" / "new.h").read_text() == "int newer;\n"
-    assert git("status", "--porcelain", cwd=direct) == ""
+    assert git("status", "--porcelain", cwd=stock) == ""
 
 
 def test_a_journal_that_cannot_be_read_is_dropped(bench: Bench) -> None:
@@ -174,17 +138,16 @@ def test_a_journal_that_cannot_be_read_is_dropped(bench: Bench) -> None:
     assert not (bench.work / "moving").exists()
 
 
-def test_direct_tree_has_the_series_but_for_qemus_own_block_layer(bench: Bench, direct: Path) -> None:
-    assert (direct / "include" / "new.h").read_text() == "int new;\n"
-    assert (direct / "block" / "io.c").read_text() == "int qemus_own;\n"
-    assert (bench.tree / "block" / "io.c").read_text() == "int hook;\n"
-
-
-def test_what_an_interrupted_run_did_not_supply_is_supplied_by_the_next_run(bench: Bench, direct: Path) -> None:
-    supplied = direct / "pc-bios" / "edk2-code.fd.bz2"
-    supplied.unlink()
-    prepare_direct(bench)
-    assert supplied.exists()
+def test_what_an_interrupted_run_did_not_supply_is_supplied_by_the_next_run(bench: Bench) -> None:
+    (bench.qemu / "pc-bios").mkdir()
+    (bench.qemu / "pc-bios" / "meson.build").write_text("'edk2-code.fd'\n")
+    bench.source()
+    bench.prepare()
+    supplied = [tree / "pc-bios" / "edk2-code.fd.bz2" for tree in (bench.tree, bench.work / "stock-tree")]
+    for archive in supplied:
+        archive.unlink()
+    assert bench.prepare() == ""
+    assert all(archive.exists() for archive in supplied)
 
 
 def test_what_an_interrupted_run_left_is_thrown_away(bench: Bench) -> None:
