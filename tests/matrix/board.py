@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from dimensions import KIB, LIST, LIST_ODD, MEMORY, MEMORY_ODD
+from dimensions import KIB, LIST, LIST_ODD, UPPER, UPPER_ODD
 from drivers.request import Segment
 from machines.qtest_client import QTest
 from places import END, PARTS, SIZE, pieces
@@ -41,7 +41,7 @@ class Board:
 
     def payload(self, place: str, size: int) -> Segment:
         """The same for the few bytes that a request is described by."""
-        whole = {LIST: MEMORY, LIST_ODD: MEMORY_ODD}.get(place, place)
+        whole = {LIST: UPPER, LIST_ODD: UPPER_ODD}.get(place, place)
         (segment,) = self.segments(whole, size)
         return segment
 

@@ -6,24 +6,28 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from machine import Variant
+from machine import DIRECT, PATCHED, STOCK, Variant
 from machines import emulators
-from run_matrix import DIRECT, PATCHED, STOCK
 
 
 @pytest.fixture(scope="session")
 def patched() -> Variant:
     if shutil.which("qemu-img") is None:
         pytest.skip("the matrix looks into qcow2 images with qemu-img: install qemu-utils")
-    return Variant(PATCHED, str(emulators.wanted("patched")), "auto")
+    return Variant(PATCHED, str(emulators.wanted("patched")))
 
 
 @pytest.fixture(scope="session")
-def others() -> list[Variant]:
-    """What the patched emulator is compared with, as far as it is there."""
-    stock, direct = emulators.given("stock"), emulators.given("direct")
-    found = [Variant(STOCK, str(stock), "")] if stock else []
-    return [*found, Variant(DIRECT, str(direct), "on")] if direct else found
+def direct(patched: Variant) -> Variant:
+    """The same emulator, where it hands out pointers into the BARs."""
+    return Variant(DIRECT, patched.emulator)
+
+
+@pytest.fixture(scope="session")
+def stock() -> list[Variant]:
+    """The emulator without the series, if it is there."""
+    emulator = emulators.given("stock")
+    return [Variant(STOCK, str(emulator))] if emulator else []
 
 
 @pytest.fixture(scope="session")

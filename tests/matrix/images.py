@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dimensions import MIB
 
-SIZE = 4 * MIB
+SIZE = 8 * MIB
 SECTOR = 512
 GAP = 4096
 

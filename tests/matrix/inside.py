@@ -21,7 +21,7 @@ from dimensions import STORAGE_DEVICES
 from machine import Assigned
 from machines.assigned import give_to_vfio
 from runner import Runner
-from stores import BLOCK_DEVICE, EXT4, EXT4_DISK, MEMORY_ADDRESS, REGISTER_ADDRESS, SHARE, disk_of
+from stores import BLOCK_DEVICE, EXT4, EXT4_DISK, LOWER_ADDRESS, SHARE, UPPER_ADDRESS, disk_of
 
 
 def mounted(device: str, at: Path) -> Path:
@@ -33,7 +33,7 @@ def mounted(device: str, at: Path) -> Path:
 
 def main() -> None:
     work = Path(sys.argv[1])
-    for address in (MEMORY_ADDRESS, REGISTER_ADDRESS):
+    for address in (LOWER_ADDRESS, UPPER_ADDRESS):
         give_to_vfio(address)
     ext4 = mounted(EXT4_DISK, work / "ext4")
 
@@ -41,7 +41,7 @@ def main() -> None:
         name = f"disk{STORAGE_DEVICES.index(device)}"
         return {BLOCK_DEVICE: Path(disk_of(device)), EXT4: ext4 / name, SHARE: work / name}[store]
 
-    runner = Runner(Path(tempfile.mkdtemp(dir=ext4)), work, image, Assigned(MEMORY_ADDRESS, REGISTER_ADDRESS))
+    runner = Runner(Path(tempfile.mkdtemp(dir=ext4)), work, image, Assigned(LOWER_ADDRESS, UPPER_ADDRESS))
     with (work / jobs.RESULTS_FILE).open("a", buffering=1) as results:
         for job in jobs.read(work):
             for outcome in runner.run(job):

@@ -14,9 +14,12 @@ from drivers import pci
 from drivers.pages import Pages
 from machines.qtest_client import Emulator
 
+# The emulators under test, by name; the third is the first, run with this property on both BARs.
+PATCHED, STOCK, DIRECT = "patched", "stock", "x-ram-device-direct=on"
+
 TEST_DEVICE = "ram-device-testdev"
-BOARD_SLOT, REGISTER_SLOT, RAM_SLOT = 4, 5, 6
-TESTDEV_RAM_BAR, TESTDEV_MEMORY_BAR, TESTDEV_REGISTER_BAR = 1, 2, 4
+TESTDEV_SLOT, LOWER_SLOT, RAM_SLOT, UPPER_SLOT = 3, 4, 5, 6
+TESTDEV_RAM_BAR, TESTDEV_UPPER_BAR, TESTDEV_LOWER_BAR = 1, 2, 4
 IVSHMEM_MEMORY_BAR = 2
 # Where the devices' own registers are put: BARs of 32 bits must find room there as well.
 REGISTERS = 0x2000_0000
@@ -24,36 +27,29 @@ REGISTERS = 0x2000_0000
 
 @dataclass(frozen=True)
 class Variant:
-    """An emulator under test, and x-ram-device-direct for its memory-like BAR: "" if it has no such property."""
+    """An emulator under test."""
 
     name: str
     emulator: str
-    direct: str
-
-    @property
-    def is_stock(self) -> bool:
-        """Whether both BARs are bounced in 4096 bytes."""
-        return not self.direct
 
 
 @dataclass(frozen=True)
 class Assigned:
     """The host addresses of the two PCI devices whose BARs vfio-pci assigns."""
 
-    memory: str
-    register: str
+    lower: str
+    upper: str
 
 
 def board_options(variant: Variant, assigned: Assigned | None) -> list[str]:
     """The emulator's arguments that make the board: of the test device, or of what vfio-pci assigns."""
-    direct = f",x-ram-device-direct={variant.direct}" if variant.direct else ""
+    direct = f",{DIRECT}" if variant.name == DIRECT else ""
     if assigned is None:
         sizes = f"mem-size={places.SIZE},reg-size={places.SIZE}"
-        return ["-device", f"{TEST_DEVICE},{sizes},addr={BOARD_SLOT:x}.0{direct}"]
-    register_like = ",x-ram-device-direct=off" if variant.direct else ""
+        return ["-device", f"{TEST_DEVICE},{sizes},addr={TESTDEV_SLOT:x}.0{direct}"]
     return [
-        "-device", f"vfio-pci,host={assigned.memory},addr={BOARD_SLOT:x}.0{direct}",
-        "-device", f"vfio-pci,host={assigned.register},addr={REGISTER_SLOT:x}.0{register_like}",
+        "-device", f"vfio-pci,host={assigned.lower},addr={LOWER_SLOT:x}.0{direct}",
+        "-device", f"vfio-pci,host={assigned.upper},addr={UPPER_SLOT:x}.0{direct}",
         "-object", f"memory-backend-ram,id=between,size={places.SIZE}",
         "-device", f"ivshmem-plain,memdev=between,addr={RAM_SLOT:x}.0",
     ]  # fmt: skip
@@ -89,15 +85,15 @@ def machine(
     with Emulator(command, messages, pass_fds) as emulator:
         if assigned is None:
             bars = [
-                (BOARD_SLOT, TESTDEV_REGISTER_BAR, places.REGISTER_BEGIN),
-                (BOARD_SLOT, TESTDEV_RAM_BAR, places.RAM_BEGIN),
-                (BOARD_SLOT, TESTDEV_MEMORY_BAR, places.MEMORY_BEGIN),
+                (TESTDEV_SLOT, TESTDEV_LOWER_BAR, places.LOWER_BEGIN),
+                (TESTDEV_SLOT, TESTDEV_RAM_BAR, places.RAM_BEGIN),
+                (TESTDEV_SLOT, TESTDEV_UPPER_BAR, places.UPPER_BEGIN),
             ]
         else:
             bars = [
-                (REGISTER_SLOT, IVSHMEM_MEMORY_BAR, places.REGISTER_BEGIN),
+                (LOWER_SLOT, IVSHMEM_MEMORY_BAR, places.LOWER_BEGIN),
                 (RAM_SLOT, IVSHMEM_MEMORY_BAR, places.RAM_BEGIN),
-                (BOARD_SLOT, IVSHMEM_MEMORY_BAR, places.MEMORY_BEGIN),
+                (UPPER_SLOT, IVSHMEM_MEMORY_BAR, places.UPPER_BEGIN),
             ]
         for slot, bar, offset in bars:
             pci.Function(emulator.qtest, slot).place_any_bar(bar, pci.LOW_MMIO + offset)

@@ -5,21 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cases import disks, expected_of_stock, other_cases, storage_cases
-from dimensions import BOTH_WAYS, KIB, LARGE, LIST, MEMORY, NO_ANSWER, RAM_TO_MEMORY, USB, Case, Disk
+from cases import disks, expected_of_direct, expected_of_stock, other_cases, storage_cases
+from dimensions import BARS, BORDERS, BOTH_WAYS, KIB, LARGE, LIST, NO_ANSWER, O_DIRECT, USB, Case, Disk
 from jobs import Job
-from machine import Variant
+from machine import STOCK, Variant
 from stores import BLOCK_DEVICE, EXT4, FILE, SHARE
 
 # The requests that `make check` makes in the outer VM.
 REPRESENTATIVE = (
-    (MEMORY, 512),
-    (MEMORY, 64 * KIB),
-    (MEMORY, LARGE),
-    (RAM_TO_MEMORY, 64 * KIB),
+    *((place, size) for place in BARS for size in (512, 64 * KIB, LARGE)),
+    *((place, 64 * KIB) for place in BORDERS),
     (LIST, 32 * KIB),
 )
-DIRECT = ("none", "directsync")
 
 
 def on_host(variants: Sequence[Variant]) -> list[Job]:
@@ -35,30 +32,26 @@ def in_vm(variants: Sequence[Variant]) -> list[Job]:
     for variant in variants:
         for disk in everywhere:
             cases = storage_cases(disk)
-            if variant.is_stock:
+            if variant.name == STOCK:
                 cases = [case for case in cases if expected_of_stock(case) != NO_ANSWER]
             jobs.append(_job(variant, disk, cases))
     return jobs + _others(variants)
 
 
 def in_vm_for_check(patched: Variant, others: Sequence[Variant]) -> list[Job]:
-    """Each engine with O_DIRECT on each kind of file, and two disks without; for other emulators, one kind of file.
-
-    One that maps the BAR, and can't do O_DIRECT, has only such requests as lie in the BAR whole: one that crosses
-    its border may be short, be repeated without end, or succeed.
-    """
-    without_cache = disks(BLOCK_DEVICE, ("raw",), ("none",))
+    """Each engine with O_DIRECT on each kind of file, and two disks without; for other emulators, one kind of file."""
+    buffered = Disk(BLOCK_DEVICE, "raw", "writeback", "threads")
     chosen = [
-        *disks(BLOCK_DEVICE, ("raw",), DIRECT),
+        *disks(BLOCK_DEVICE, ("raw",), O_DIRECT),
         *disks(EXT4, ("raw", "qcow2"), ("none",)),
-        Disk(BLOCK_DEVICE, "raw", "writeback", "threads"),
+        buffered,
         Disk(SHARE, "raw", "writeback", "threads"),
     ]
     jobs = [_job(patched, disk, representative(storage_cases(disk))) for disk in chosen]
     for other in others:
-        for disk in without_cache:
+        for disk in (*disks(BLOCK_DEVICE, ("raw",), ("none",)), buffered):
             cases = representative(storage_cases(disk))
-            jobs.append(_job(other, disk, [case for case in cases if other.is_stock or case.place == MEMORY]))
+            jobs.append(_job(other, disk, [case for case in cases if other.name == STOCK or expected_of_direct(case)]))
     return jobs
 
 

@@ -10,12 +10,11 @@ from board import Board
 from dimensions import (
     BLK,
     BLK_IOTHREAD,
+    BORDERS,
     FLUSH,
     NVME,
     OK,
-    RAM_TO_MEMORY,
     READ,
-    REGISTER_TO_RAM,
     SCSI,
     STORAGE_DEVICES,
     USB,
@@ -38,7 +37,6 @@ from images import SECTOR, Image
 FIRST_SLOT = 8
 SLOTS = {device: FIRST_SLOT + i for i, device in enumerate(STORAGE_DEVICES)}
 Driver = VirtioBlk | VirtioScsi | Nvme | UsbStorage
-RANGES = (RAM_TO_MEMORY, REGISTER_TO_RAM)
 
 
 def options(disk: Disk, images: dict[str, Image]) -> list[str]:
@@ -73,7 +71,7 @@ class StorageDevice:
     def transfer(self, from_disk: bool, sector: int, data: Sequence[Segment], place: str = "") -> None:
         if isinstance(self.driver, Nvme):
             # A PRP entry ends with its page, so it can't cross a border; an SGL descriptor can.
-            self.driver.transfer(from_disk, sector, data, self.timeout, by_sgl=place in RANGES)
+            self.driver.transfer(from_disk, sector, data, self.timeout, by_sgl=place in BORDERS)
         else:
             self.driver.transfer(from_disk, sector, data, self.timeout)
 

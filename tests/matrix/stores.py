@@ -17,7 +17,7 @@ FILE = "file"
 # In the outer VM: a whole disk of its, a file on a file system of its, a file that the host shares with it.
 BLOCK_DEVICE, EXT4, SHARE = "block device", "ext4 file", "9p file"
 
-MEMORY_ADDRESS, REGISTER_ADDRESS = "0000:00:10.0", "0000:00:11.0"
+LOWER_ADDRESS, UPPER_ADDRESS = "0000:00:10.0", "0000:00:11.0"
 DISK_NAMES = [f"/dev/vd{letter}" for letter in "abcdefgh"]
 EXT4_DISK = DISK_NAMES[len(STORAGE_DEVICES)]
 EXT4_SIZE = 256 * MIB
@@ -33,7 +33,7 @@ def disk_of(device: str) -> str:
 def outer_devices(work: Path) -> list[str]:
     """Make the outer VM's disks in the work folder; the outer emulator's arguments for them and for the two BARs."""
     arguments = []
-    for name, address in (("memory", MEMORY_ADDRESS), ("register", REGISTER_ADDRESS)):
+    for name, address in (("lower", LOWER_ADDRESS), ("upper", UPPER_ADDRESS)):
         arguments += [
             "-object", f"memory-backend-ram,id={name},size={places.SIZE}",
             "-device", f"ivshmem-plain,memdev={name},addr={address[-4:]}",

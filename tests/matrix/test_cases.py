@@ -4,46 +4,60 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import places
 import pytest
-from cases import disks, expected, expected_of_stock, is_possible, other_cases, storage_cases
+from cases import (
+    disks,
+    expected,
+    expected_of_direct,
+    expected_of_stock,
+    is_possible,
+    other_cases,
+    storage_cases,
+)
 from dimensions import (
+    BARS,
     BLK,
+    BORDERS,
     CACHES,
     E1000E,
     ENGINES,
     ENTROPY,
     FORMATS,
+    IO_ERROR,
     LARGE_REQUESTS,
     LIST,
     LIST_ODD,
     LOST_DEVICE,
-    MEMORY,
-    MEMORY_ODD,
+    LOWER,
+    LOWER_TO_RAM,
     NET,
     NVME,
+    O_DIRECT,
+    ODD,
     OK,
     PACKETS,
-    RAM_TO_MEMORY,
+    PLACES,
+    RAM_TO_UPPER,
     READ,
-    REGISTER,
-    REGISTER_TO_RAM,
     RNG,
     SCSI,
+    SEND,
     STORAGE_DEVICES,
     STORAGE_REQUESTS,
+    UPPER_ODD,
     USB,
     WRITE_ZEROES,
     Case,
+    Requests,
 )
-from stores import FILE
-
-ALL_PLACES = (MEMORY, MEMORY_ODD, REGISTER, RAM_TO_MEMORY, REGISTER_TO_RAM, LIST, LIST_ODD)
+from stores import BLOCK_DEVICE, FILE
 
 
-def requests(table: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...]) -> int:
-    return sum(len(sizes) * len(operations) for _, sizes, operations in table)
+def requests(table: Requests) -> int:
+    return sum(len(places) * len(sizes) * len(operations) for places, sizes, operations in table)
 
 
 def test_every_disk_is_a_product_of_cache_engine_and_format_that_qemu_can_start() -> None:
@@ -57,13 +71,13 @@ def test_every_disk_is_a_product_of_cache_engine_and_format_that_qemu_can_start(
 def test_every_device_makes_every_request_to_every_disk_once() -> None:
     cases = [case for disk in disks(FILE) for case in storage_cases(disk)]
     assert max(Counter(cases).values()) == 1
-    zeroes_without_data = sum(place != MEMORY and WRITE_ZEROES in asked for place, _, asked in STORAGE_REQUESTS)
+    zeroes = sum(len(places) for places, _, operations in STORAGE_REQUESTS if WRITE_ZEROES in operations)
     for disk in disks(FILE):
         large = requests(LARGE_REQUESTS) if (disk.format, disk.cache) == ("raw", "none") else 0
         all_of_them = requests(STORAGE_REQUESTS) + large
         counts = Counter(case.device for case in storage_cases(disk))
         assert counts[BLK] == all_of_them
-        assert counts[NVME] == all_of_them - zeroes_without_data
+        assert counts[NVME] == all_of_them - (zeroes - 1)
         assert counts[SCSI] == counts[USB] == all_of_them
         assert set(counts) == set(STORAGE_DEVICES)
 
@@ -80,31 +94,63 @@ def test_the_other_devices_make_every_request_once() -> None:
     }
 
 
-@pytest.mark.parametrize("place", ALL_PLACES)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("size", [8192, 16384, 65536])
 def test_the_pieces_of_a_place_add_up_and_do_not_overlap(place: str, size: int) -> None:
     pieces = sorted(places.pieces(place, size, 4096))
     assert sum(length for _, length in pieces) == size
     assert all(begin + length <= after for (begin, length), (after, _) in zip(pieces, pieces[1:], strict=False))
-    assert pieces[0][0] >= places.REGISTER_BEGIN
+    assert pieces[0][0] >= places.LOWER_BEGIN
     assert sum(pieces[-1]) <= places.END
 
 
+def test_both_bars_get_the_same_requests() -> None:
+    cases = other_cases() + [case for disk in disks(FILE) for case in storage_cases(disk)]
+
+    def of(place: str) -> set[Case]:
+        """The requests in this place, but those that are known to have no place."""
+        return {
+            replace(case, place="")
+            for case in cases
+            if case.place == place and (case.device, case.operation) != (NVME, WRITE_ZEROES)
+        }
+
+    assert len(of(LOWER)) > 1000
+    for lower, upper in (BARS, ODD, BORDERS):
+        assert of(lower) == of(upper)
+
+
 def test_half_of_what_crosses_a_border_lies_on_each_side() -> None:
-    assert places.bytes_in_bars(RAM_TO_MEMORY, 8192) == (0, 4096)
-    assert places.bytes_in_bars(REGISTER_TO_RAM, 8192) == (4096, 0)
-    assert len(places.pieces(RAM_TO_MEMORY, 8192, 4096)) == len(places.pieces(REGISTER_TO_RAM, 8192, 4096)) == 1
+    for place in BORDERS:
+        assert places.bytes_in_bars(place, 8192) == 4096
+        assert len(places.pieces(place, 8192, 4096)) == 1
+
+
+def test_what_lies_in_bars_is_counted() -> None:
+    assert {place: places.bytes_in_bars(place, 16384) for place in (*BARS, *ODD, LIST, LIST_ODD)} == {
+        **dict.fromkeys((*BARS, *ODD), 16384),
+        LIST: 16384 * 5 // 8,
+        LIST_ODD: 16384 - places.ODD_RAM,
+    }
 
 
 def test_every_request_must_succeed_but_what_an_e1000e_cannot_map_at_once() -> None:
     cases = other_cases() + [case for disk in disks(FILE) for case in storage_cases(disk)]
-    assert {(case.device, case.place) for case in cases if expected(case) != OK} == {
-        (E1000E, RAM_TO_MEMORY),
-        (E1000E, REGISTER_TO_RAM),
+    assert {(case.device, case.operation, case.place) for case in cases if expected(case) != OK} == {
+        (E1000E, SEND, place) for place in BORDERS
     }
 
 
 def test_stock_loses_a_virtio_request_when_it_is_larger_than_the_bounce_buffer_and_not_before() -> None:
-    for place in (REGISTER, MEMORY):
+    for place in BARS:
         for size, verdict in ((4096, OK), (8192, LOST_DEVICE)):
             assert expected_of_stock(Case(BLK, READ, place, size, None)) == verdict
+
+
+def test_a_pointer_fails_where_the_kernel_would_pin_pages_of_the_bar() -> None:
+    for disk in disks(BLOCK_DEVICE, ("raw",)):
+        pins = disk.cache in O_DIRECT
+        for place, verdict in ((LOWER, IO_ERROR), (LOWER_TO_RAM, IO_ERROR), (UPPER_ODD, OK), (RAM_TO_UPPER, None)):
+            assert expected_of_direct(Case(BLK, READ, place, 4096, disk)) == (verdict if pins else OK)
+        assert expected_of_direct(Case(USB, READ, LOWER, 4096, disk)) == OK
+        assert expected_of_direct(Case(BLK, WRITE_ZEROES, LOWER, 4096, disk)) == OK

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pytest
 import selection
-from cases import expected_of_stock
-from dimensions import BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES, USB
+from cases import expected_of_direct, expected_of_stock
+from dimensions import BARS, BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES, USB
 from jobs import Outcome
-from machine import Variant
-from run_matrix import DIRECT, PATCHED, STOCK, Report, run_in_vm, sentence
+from machine import DIRECT, PATCHED, STOCK, Variant
+from run_matrix import Report, run_in_vm, sentence
 from stores import BLOCK_DEVICE, EXT4, SHARE
 
 DEVICES = {device for device in STORAGE_DEVICES if device != USB}
@@ -21,10 +21,14 @@ TIMEOUT = 1500.0
 
 @pytest.fixture(scope="module")
 def report(
-    patched: Variant, others: list[Variant], outer_vm_is_possible: None, tmp_path_factory: pytest.TempPathFactory
+    patched: Variant,
+    stock: list[Variant],
+    direct: Variant,
+    outer_vm_is_possible: None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Report:
     """What one run of the outer VM has shown."""
-    todo = selection.in_vm_for_check(patched, others)
+    todo = selection.in_vm_for_check(patched, [*stock, direct])
     return run_in_vm(todo, tmp_path_factory.mktemp("matrix"), TIMEOUT, lambda outcome: None)
 
 
@@ -71,7 +75,7 @@ def test_o_direct_of_more_pages_than_one_bio_has_succeeds(report: Report, engine
         for outcome in chosen(report, PATCHED, store=BLOCK_DEVICE, cache="none", aio=engine)
         if outcome.case.size == LARGE
     ]
-    assert len(large) == len(DEVICES) * len(BOTH_WAYS)
+    assert len(large) == len(DEVICES) * len(BARS) * len(BOTH_WAYS)
     assert (found := not_ok(large)) == [], found
 
 
@@ -104,6 +108,12 @@ def test_stock_makes_of_every_request_what_its_bounce_buffer_allows(report: Repo
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_plain_direct_mapping_makes_io_errors_of_every_request_with_o_direct(report: Report, engine: str) -> None:
+def test_a_pointer_into_the_bar_makes_io_errors_of_o_direct(report: Report, engine: str) -> None:
     made = chosen(report, DIRECT, cache="none", aio=engine)
+    assert {outcome.case.device for outcome in made} == DEVICES
     assert {outcome.verdict for outcome in made} == {IO_ERROR}
+    assert report.unexpected(DIRECT, expected_of_direct) == []
+
+
+def test_a_pointer_into_the_bar_does_for_buffered_requests(report: Report) -> None:
+    assert (found := not_ok(chosen(report, DIRECT, cache="writeback"))) == [], found

@@ -9,30 +9,32 @@ from pathlib import Path
 import pytest
 import selection
 from cases import disks, other_cases, storage_cases
-from dimensions import CACHES, CACHES_OF_NATIVE, OTHER_REQUESTS, STORAGE_DEVICES
+from dimensions import CACHES, O_DIRECT, OTHER_REQUESTS, STORAGE_DEVICES
 from images import can_be_opened_directly
-from machine import Variant
+from machine import DIRECT, PATCHED, Variant
 from run_matrix import Report, run_on_host, sentence
 from stores import FILE
 
 
 @pytest.fixture(scope="module")
-def report(patched: Variant, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(patched: Variant, direct: Variant, tmp_path_factory: pytest.TempPathFactory) -> Report:
     work = tmp_path_factory.mktemp("matrix")
     if not can_be_opened_directly(work):
         pytest.skip(f"{work} is on a file system without O_DIRECT")
-    return run_on_host(selection.on_host([patched]), work, lambda outcome: None)
+    return run_on_host(selection.on_host([patched, direct]), work, lambda outcome: None)
 
 
-def test_all_combinations_were_run(report: Report) -> None:
+@pytest.mark.parametrize("variant", [PATCHED, DIRECT])
+def test_all_combinations_were_run(report: Report, variant: str) -> None:
     planned = [case for disk in disks(FILE) for case in storage_cases(disk)] + other_cases()
-    assert len(planned) > 3000
-    assert [outcome.case for outcome in report.outcomes] == planned
+    assert len(planned) > 4000
+    assert [outcome.case for outcome in report.outcomes if outcome.variant == variant] == planned
 
 
 @pytest.mark.parametrize("device", [*STORAGE_DEVICES, *OTHER_REQUESTS])
-def test_every_combination_ends_as_it_must(report: Report, patched: Variant, device: str) -> None:
-    unexpected = [outcome for outcome in report.unexpected(patched) if outcome.case.device == device]
+@pytest.mark.parametrize("variant", [PATCHED, DIRECT])
+def test_every_combination_ends_as_it_must(report: Report, variant: str, device: str) -> None:
+    unexpected = [outcome for outcome in report.unexpected(variant) if outcome.case.device == device]
     assert unexpected == [], [sentence(outcome) for outcome in unexpected]
 
 
@@ -40,7 +42,7 @@ def test_nothing_else_in_memory_or_on_the_disks_has_changed(report: Report) -> N
     assert report.differences == [], report.differences
 
 
-@pytest.mark.parametrize("cache", [cache for cache in CACHES if cache not in CACHES_OF_NATIVE])
+@pytest.mark.parametrize("cache", [cache for cache in CACHES if cache not in O_DIRECT])
 def test_qemu_refuses_linux_aio_without_o_direct(patched: Variant, tmp_path: Path, cache: str) -> None:
     image = tmp_path / "image"
     image.write_bytes(bytes(512))

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import table
-from dimensions import BLK, IO_ERROR, MEMORY, OK, READ, WRITE, Case, Disk
+from dimensions import BLK, IO_ERROR, OK, READ, UPPER, WRITE, Case, Disk
 from jobs import Outcome
 
 DISK = Disk("file", "raw", "none", "native")
 
 
 def outcome(variant: str, operation: str, verdict: str) -> Outcome:
-    return Outcome(variant, Case(BLK, operation, MEMORY, 512, DISK), verdict, "")
+    return Outcome(variant, Case(BLK, operation, UPPER, 512, DISK), verdict, "")
 
 
 OUTCOMES = [
@@ -37,6 +37,6 @@ def test_a_row_has_a_cell_for_each_emulator_that_says_how_many_are_ok_and_what_t
 
 
 def test_an_emulator_that_was_not_asked_has_an_empty_cell() -> None:
-    alone = [*OUTCOMES[:2], Outcome("other", Case("nvme", READ, MEMORY, 512, DISK), OK, "")]
+    alone = [*OUTCOMES[:2], Outcome("other", Case("nvme", READ, UPPER, 512, DISK), OK, "")]
     rows = table.table(alone, ("device", "data in"), table.by_place).splitlines()
     assert [row.split()[-1] for row in rows[1:]] == ["ok", "-"]
