@@ -33,6 +33,7 @@ from accesses import (
     ring_requests,
 )
 from drivers import pci
+from drivers.request import ANSWER_SECONDS, wait_until
 from drivers.virtio_blk import Segment, VirtioBlk
 from machines import assigned
 from machines.qtest_client import Emulator, EmulatorError, QTest
@@ -55,6 +56,7 @@ OUTER_DISK = Path("/dev/vda")
 SUFFIXES = {1: "b", 2: "w", 4: "l", 8: "q"}
 # Commands that are sent at once: more of them could fill both directions of the socket.
 BATCH = 16
+PORT_SLOT, BEHIND_PORT = 2, 1
 
 
 def make_instructions(function: Path) -> None:
@@ -135,11 +137,37 @@ class Run:
         return base64.b64decode(reply)
 
 
+def lost(machine: Machine, emulator: Emulator, error: EmulatorError) -> SystemExit:
+    return SystemExit(f"{machine.name}: {error}; {emulator.state()}\n{emulator.messages()}")
+
+
+def plug_in_and_reset(emulator: Emulator, device: str) -> None:
+    """Let the device come while the machine runs, place its BAR, reset the machine, and place it again."""
+    port, plugged = pci.Function(emulator.qtest, PORT_SLOT), pci.Function(emulator.qtest, 0, BEHIND_PORT)
+    pci.open_port(port, BEHIND_PORT)
+    if refused := emulator.monitor(f"device_add {device},bus=behind"):
+        raise EmulatorError(f"device_add was answered: {refused}")
+    pci.set_slot_power(port, on=True)
+    plugged.place_bar(MEMORY_BAR, pci.HIGH_MMIO)
+    emulator.monitor("system_reset")
+    wait_until(lambda: not port.config16(pci.COMMAND), "the reset", ANSWER_SECONDS)
+    pci.open_port(port, BEHIND_PORT)
+    if plugged.config16(pci.COMMAND) & pci.COMMAND_MEMORY:
+        raise EmulatorError("the reset didn't reach the device")
+    plugged.place_bar(MEMORY_BAR, pci.HIGH_MMIO)
+
+
 def run_machine(place: int, machine: Machine, host_address: str, work: Path) -> Iterator[dict[str, object]]:
-    """All that is to be reported of one emulator."""
+    """All that is to be reported of one emulator. Before a guest makes any access, the device comes in two ways."""
     device = ",".join(filter(None, ["vfio-pci", f"host={host_address}", machine.properties]))
-    command = [
-        machine.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
+    command = [machine.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults"]
+    port = ["-device", f"pcie-root-port,id=behind,chassis=1,slot=1,addr={PORT_SLOT:x}.0"]
+    with Emulator([*command, *port], work / f"{place}.messages") as emulator:
+        try:
+            plug_in_and_reset(emulator, device)
+        except EmulatorError as error:
+            raise lost(machine, emulator, error) from None
+    command += [
         "-global", "virtio-mmio.force-legacy=false", "-drive", f"if=none,id=disk,format=raw,file={OUTER_DISK}",
         "-device", "virtio-blk-device,drive=disk", "-device", device,
     ]  # fmt: skip
@@ -150,7 +178,7 @@ def run_machine(place: int, machine: Machine, host_address: str, work: Path) -> 
             for number in run.carry_out():
                 yield {"wrong": {"machine": machine.name, "action": number}}
         except EmulatorError as error:
-            raise SystemExit(f"{machine.name}: {error}; {emulator.state()}\n{emulator.messages()}") from None
+            raise lost(machine, emulator, error) from None
         yield {"done": {"machine": machine.name}}
 
 

@@ -25,11 +25,11 @@ from accesses import actions, ring_requests
 from machines import outer_vm
 from machines.error import MachineError
 from planned import (
+    DIRECT,
     DISK_FILE,
     INSTRUCTIONS,
-    MEMORY_LIKE,
+    PATCHED,
     PLAN_FILE,
-    REGISTER_LIKE,
     RESULTS_FILE,
     STOCK,
     TRACE_FILE,
@@ -48,8 +48,8 @@ def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str],
     """Run the outer VM once over all emulators, and read what its device has seen."""
     machines = [Machine(STOCK, str(stock.resolve()), "")] if stock else []
     machines += [
-        Machine(REGISTER_LIKE, str(patched.resolve()), "x-ram-device-direct=off"),
-        Machine(MEMORY_LIKE, str(patched.resolve()), "x-ram-device-direct=auto"),
+        Machine(PATCHED, str(patched.resolve()), ""),
+        Machine(DIRECT, str(patched.resolve()), "x-ram-device-direct=on"),
     ]
     work = work.resolve()
     work.mkdir(parents=True, exist_ok=True)

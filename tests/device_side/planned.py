@@ -10,10 +10,10 @@ from outer_trace import Access
 
 PLAN_FILE, RESULTS_FILE, DISK_FILE, TRACE_FILE = "plan.json", "results.jsonl", "disk.img", "trace.log"
 NVME, MEMORY_BAR = (0x1B36, 0x0010), 2
-STOCK, REGISTER_LIKE, MEMORY_LIKE = "stock", "patched, register-like", "patched, memory-like"
+STOCK, PATCHED, DIRECT = "stock", "patched", "patched, direct"
 # The place of the bare instructions among the emulators, for their markers; and the bytes that they access.
 INSTRUCTIONS, INSTRUCTIONS_AT = -1, WRITE_AREA
-# What a starting emulator does before its first action, as an action's number.
+# What is done before the first action, as an action's number: the device comes, and its machine is reset.
 STARTED = 0
 LARGEST_REQUEST = 8 * SECTOR
 

@@ -26,7 +26,7 @@ class Observed:
         return [one.access for one in self.seen[action.number]]
 
     def while_starting(self) -> list[Seen]:
-        """What the device saw before the guest placed its BAR."""
+        """What the device saw before the guest made an access: at realize, hot-plug, reset, and when it was placed."""
         return self.seen[STARTED]
 
 

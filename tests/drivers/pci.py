@@ -21,9 +21,13 @@ COMMAND_MASTER = 0x4
 COMMAND_NO_INTX = 0x400
 FIRST_BAR = 0x10
 BAR_IS_64_BIT = 0x4
-BAR_IS_PREFETCHABLE = 0x8
 BAR_ATTRIBUTES = 0xF
 FIRST_CAPABILITY = 0x34
+# Of a port: its buses, its windows, and in its capability of PCI Express the slot's power.
+BUSES, MEMORY_WINDOW, PREFETCHABLE_WINDOW, WINDOW_UPPER_BASE, WINDOW_UPPER_LIMIT = 0x18, 0x20, 0x24, 0x28, 0x2C
+EXPRESS_CAPABILITY, SLOT_CONTROL, SLOT_POWER, SLOT_ON, SLOT_OFF = 0x10, 0x18, 0x700, 0x100, 0x700
+# What a port hands on from LOW_MMIO and from HIGH_MMIO on.
+LOW_WINDOW_SIZE, HIGH_WINDOW_SIZE = 0x1000_0000, 0x1_0000_0000
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,6 @@ class Bar:
 
     address: int
     size: int
-    prefetchable: bool
 
 
 class Function:
@@ -106,7 +109,7 @@ class Function:
         if attributes & BAR_IS_64_BIT:
             self.qtest.write32(low + 4, address >> 32)
         self.set_command(COMMAND_MEMORY | COMMAND_MASTER)
-        return Bar(address, size, bool(attributes & BAR_IS_PREFETCHABLE))
+        return Bar(address, size)
 
 
 class Window:
@@ -133,3 +136,23 @@ def find(qtest: QTest, vendor: int, device: int) -> Function:
         if function.identity() == device << 16 | vendor:
             return function
     raise EmulatorError(f"the inner machine has no PCI device {vendor:04x}:{device:04x} on bus 0")
+
+
+def open_port(port: Function, bus: int) -> None:
+    """Let a root port hand on what is for the bus behind it."""
+    port.set_config32(BUSES, bus << 16 | bus << 8)
+    for register, base, size in (
+        (MEMORY_WINDOW, LOW_MMIO, LOW_WINDOW_SIZE),
+        (PREFETCHABLE_WINDOW, HIGH_MMIO, HIGH_WINDOW_SIZE),
+    ):
+        limit = base + size - 1
+        port.set_config32(register, (limit >> 16 & 0xFFF0) << 16 | (base >> 16 & 0xFFF0))
+    port.set_config32(WINDOW_UPPER_BASE, HIGH_MMIO >> 32)
+    port.set_config32(WINDOW_UPPER_LIMIT, HIGH_MMIO >> 32)
+    port.set_command(COMMAND_MEMORY | COMMAND_MASTER)
+
+
+def set_slot_power(port: Function, on: bool) -> None:
+    """Switch the slot of a root port on, for a device that has come, or off, which lets one go."""
+    control = next(port.capabilities(EXPRESS_CAPABILITY)) + SLOT_CONTROL
+    port.set_config16(control, port.config16(control) & ~SLOT_POWER | (SLOT_ON if on else SLOT_OFF))

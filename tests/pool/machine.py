@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An inner machine with the test device, whose BAR 2 no pointer may lead into, and disks that do DMA there."""
+"""An inner machine with the test device, and disks that do DMA there."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def machine(emulator: Path, folder: Path, size: int, options: Sequence[str], bud
         str(emulator), "-M", "virt" + (f",x-ram-device-buffer-size={budget}" if budget else ""), "-accel", "qtest",
         "-m", "16M", "-display", "none", "-nodefaults",
         *(["-device", f"pcie-root-port,id=rootport,addr={ROOT_PORT_SLOT:x}.0,chassis=1,slot=1"] if behind_port else []),
-        "-device", f"ram-device-testdev,id=gpu,{slot},mem-size={size},mem-path={storage},x-ram-device-direct=off",
+        "-device", f"ram-device-testdev,id=gpu,{slot},mem-size={size},mem-path={storage}",
         *(word for event in (READ, WAITS) for word in ("-trace", event)), *options,
     ]  # fmt: skip
     messages = folder / "messages"
@@ -111,21 +111,11 @@ def machine(emulator: Path, folder: Path, size: int, options: Sequence[str], bud
     with Emulator(command, messages) as running:
         qtest = running.qtest
         if behind_port:
-            open_port(pci.Function(qtest, ROOT_PORT_SLOT))
+            pci.open_port(pci.Function(qtest, ROOT_PORT_SLOT), bus=1)
             pci.Function(qtest, 0, bus=1).place_bar(TEST_DEVICE_BAR, BAR)
         else:
             pci.Function(qtest, TEST_DEVICE_SLOT).place_bar(TEST_DEVICE_BAR, BAR)
         yield Machine(running, storage, size, Pages(qtest), pci.Window(REGISTERS))
-
-
-def open_port(port: pci.Function) -> None:
-    """Let the root port pass on bus 1 and the addresses from BAR on."""
-    port.set_config32(0x18, 0x0001_0100)
-    port.set_config32(0x20, 0x1FF0_1000)
-    port.set_config32(0x24, 0xFFF1_0001)
-    port.set_config32(0x28, BAR >> 32)
-    port.set_config32(0x2C, BAR >> 32)
-    port.set_command(pci.COMMAND_MEMORY | pci.COMMAND_MASTER)
 
 
 def disk_options(number: int, image: Path, queues: int = 1, iothread: bool = False) -> list[str]:

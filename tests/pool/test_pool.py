@@ -31,7 +31,6 @@ from machines import emulators
 
 BATCH = DeepQueue.BATCH
 OK = 0
-SLOT_CAPABILITY, SLOT_CONTROL, POWERED_OFF = 0x10, 0x18, 0x700
 
 
 def images(folder: Path, count: int, size: int) -> list[Path]:
@@ -102,9 +101,8 @@ def test_c9_a_device_that_holds_its_budget_stops_no_other(tmp_path: Path) -> Non
     files = images(tmp_path, 2, BATCH * budget)
     options = [*disk_options(0, files[0]), *disk_options(1, files[1])]
     with machine(emulators.wanted("patched"), tmp_path, 2 * BATCH * budget, options, budget) as running:
-        held = Batch(running, running.disk(0)[0])
+        held, other = (Batch(running, running.disk(number)[0]) for number in range(2))
         hold_budget(running, held, budget)
-        other = Batch(running, running.disk(1)[0])
         other.submit(True, 0, BAR + BATCH * budget, budget)
         wait_until(other.is_answered, "the other disk", EVERY_ANSWER_SECONDS)
         assert other.statuses() == {OK} and not held.is_answered()
@@ -214,9 +212,7 @@ def test_c10_a_device_that_is_unplugged_under_a_request_goes_when_the_request_is
         running.hold_reads(0)
         queue.submit([Segment(head, HEADER_SIZE)], [Segment(BAR, size), Segment(head + HEADER_SIZE, 1)])
         running.wait_for_trace(READ)
-        port = pci.Function(qtest, ROOT_PORT_SLOT)
-        slot = next(port.capabilities(SLOT_CAPABILITY)) + SLOT_CONTROL
-        port.set_config16(slot, port.config16(slot) | POWERED_OFF)
+        pci.set_slot_power(pci.Function(qtest, ROOT_PORT_SLOT), on=False)
         running.resume_until(0, lambda: qtest.read8(head + HEADER_SIZE) != NO_STATUS_YET, "the disk")
         queue.wait()
         assert qtest.read8(head + HEADER_SIZE) == OK

@@ -17,11 +17,10 @@ from machines.qtest_client import Emulator, QTest
 
 PORT_SLOT, BEHIND_PORT = 2, 1
 LOW_WINDOW, HIGH_WINDOW = pci.LOW_MMIO, pci.HIGH_MMIO
-WINDOW_SIZE, MEMORY_SIZE = 0x1000_0000, 8 << 20
+MEMORY_SIZE = 8 << 20
 # Where virtio devices' registers are put.
-REGISTERS = LOW_WINDOW + WINDOW_SIZE
-BUSES, MEMORY_WINDOW, PREFETCHABLE_WINDOW = 0x18, 0x20, 0x24
-WINDOW_UPPER_BASE, WINDOW_UPPER_LIMIT, BRIDGE_CONTROL = 0x28, 0x2C, 0x3E
+REGISTERS = LOW_WINDOW + pci.LOW_WINDOW_SIZE
+BRIDGE_CONTROL = 0x3E
 # The kernel's: the config region, the name of an open device, and a system call.
 CONFIG_REGION, DEVICE_FILE, PIDFD_GETFD = 7, "anon_inode:[vfio-device]", 438
 SYSFS = Path("/sys/bus/pci/devices")
@@ -101,14 +100,14 @@ def machine(
     options: Sequence[str],
     messages: Path,
     pass_fds: Sequence[int] = (),
-    register_like: bool = False,
+    direct: bool = False,
 ) -> Iterator[Machine]:
-    """Start the emulator with the device and these further arguments; `register_like` is what it takes the BAR for."""
-    direct = "off" if register_like else "auto"
+    """Start the emulator with the device and these further arguments; `direct` lets DMA have pointers into its BARs."""
+    device = f"vfio-pci,host={host.address},bus=behind{',x-ram-device-direct=on' if direct else ''}"
     command = [
         emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
         "-device", f"pcie-root-port,id=behind,chassis=1,slot=1,addr={PORT_SLOT:x}.0",
-        "-device", f"vfio-pci,host={host.address},bus=behind,x-ram-device-direct={direct}", *options,
+        "-device", device, *options,
     ]  # fmt: skip
     with Emulator(command, messages, pass_fds) as running:
         vfio_file = _taken_out(running)
@@ -116,7 +115,7 @@ def machine(
             memory = mmap.mmap(vfio_file, MEMORY_SIZE, offset=region(host.kind.memory_bar))
             port = pci.Function(running.qtest, PORT_SLOT)
             device = pci.Function(running.qtest, 0, BEHIND_PORT)
-            _open_windows(port)
+            pci.open_port(port, BEHIND_PORT)
             made = Machine(running, host, vfio_file, memory, port, device, Pages(running.qtest), pci.Window(REGISTERS))
             made.place_device()
             with memory:
@@ -142,14 +141,3 @@ def _taken_out(emulator: Emulator) -> int:
                 raise OSError(ctypes.get_errno(), "pidfd_getfd")
             return mine
     raise SystemExit(f"process {emulator.pid} has no VFIO device open")
-
-
-def _open_windows(port: pci.Function) -> None:
-    """Let the root port hand on what is for the bus behind it."""
-    port.set_config32(BUSES, BEHIND_PORT << 16 | BEHIND_PORT << 8)
-    for register, base in ((MEMORY_WINDOW, LOW_WINDOW), (PREFETCHABLE_WINDOW, HIGH_WINDOW)):
-        limit = base + WINDOW_SIZE - 1
-        port.set_config32(register, (limit >> 16 & 0xFFF0) << 16 | (base >> 16 & 0xFFF0))
-    port.set_config32(WINDOW_UPPER_BASE, HIGH_WINDOW >> 32)
-    port.set_config32(WINDOW_UPPER_LIMIT, HIGH_WINDOW >> 32)
-    port.set_config16(pci.COMMAND, pci.COMMAND_MEMORY | pci.COMMAND_MASTER)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import scenarios
 from assigned import IVSHMEM, NVME, HostDevice, Machine, machine
-from blk_traffic import QUEUES, BlkTraffic, CopiedTraffic, ZeroesTraffic
+from blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
 from bulk_traffic import BulkTraffic
 from drivers.request import DeviceNeedsReset, wait_until
 from machines.qtest_client import EmulatorError
@@ -64,8 +64,6 @@ def traffic_of(storm: Storm, running: Machine, network: Network) -> Traffic:
         return NetTraffic(running, SLOT, network)
     if storm.traffic == ZEROES:
         return ZeroesTraffic(running, SLOT, RAW_DISK)
-    if storm.register_like:
-        return CopiedTraffic(running, SLOT, RAW_DISK)
     return BlkTraffic(running, SLOT, RAW_DISK, headers_in_bar=storm.traffic == HEADERS)
 
 
@@ -130,7 +128,7 @@ def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
     network = Network()
     arguments = options(storm, network)
     descriptors = [network.its.fileno()]
-    with machine(storm.emulator, host, arguments, messages, descriptors, storm.register_like) as running:
+    with machine(storm.emulator, host, arguments, messages, descriptors, storm.direct) as running:
         traffic = traffic_of(storm, running, network)
         carried = Carried(storm, running, traffic)
         try:

@@ -48,7 +48,11 @@ class Network:
 
 
 class NetTraffic:
-    """A batch is as many packets sent as received. A packet that is wrong or missing counts as an error."""
+    """A batch is as many packets sent as received.
+
+    A packet that is missing counts as an error, and so does one that is not whole in the BAR. One that was sent and is
+    none of the guest's is wrong.
+    """
 
     def __init__(self, machine: Machine, slot: int, network: Network) -> None:
         self.counts = Counts()
@@ -97,6 +101,8 @@ class NetTraffic:
     def collect(self) -> None:
         arrived = self._network.arrived()
         sent = sum(packet in arrived for packet in self._to_send)
+        if made_up := sum(packet not in self._to_send for packet in arrived):
+            self.counts.wrong.append(f"{made_up} packets were sent that the guest did not make")
         received = sum(
             self._machine.memory[RECEIVED_OFFSET + i * SLOT_SIZE :][:PACKET] == packet
             for i, packet in enumerate(self._to_receive)

@@ -20,7 +20,7 @@ from assigned import BRIDGE_CONTROL, CONFIG_REGION, Machine, region
 from drivers import pci
 from machines.qtest_client import EmulatorError
 
-EXPRESS_CAPABILITY, DEVICE_CONTROL, FUNCTION_LEVEL_RESET = 0x10, 8, 0x8000
+DEVICE_CONTROL, FUNCTION_LEVEL_RESET = 8, 0x8000
 POWER_CAPABILITY, POWER_CONTROL, D0, D3HOT = 0x01, 4, 0, 3
 SECONDARY_BUS_RESET = 0x40
 LONGEST_PAUSE = 0.004
@@ -66,7 +66,7 @@ class FunctionLevelReset:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._control = _capability(machine.device, EXPRESS_CAPABILITY) + DEVICE_CONTROL
+        self._control = _capability(machine.device, pci.EXPRESS_CAPABILITY) + DEVICE_CONTROL
 
     def revoke(self) -> None:
         device = self._machine.device

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Takes an assigned device's BAR away, and gives it back, while requests into it are in flight; counts who survives.
 
-    run_storm.py --patched EMULATOR [--direct EMULATOR] --work FOLDER [--times N]
+    run_storm.py --patched EMULATOR [--stock EMULATOR] --work FOLDER [--times N]
 
 All of it is in one outer VM on the kernel's vfio-pci. N multiplies the revocations of each storm.
 """
@@ -137,20 +137,20 @@ def summary(results: Sequence[Result]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
-    parser.add_argument("--direct", type=Path, help="the same without C7 and without the bounce buffer for O_DIRECT")
+    parser.add_argument("--stock", type=Path, help="the same without it")
     parser.add_argument("--work", type=Path, required=True, help="folder for the disks and the logs")
     times = os.environ.get("RAM_DEVICE_STORM_TIMES", "5")
     parser.add_argument("--times", type=int, default=times, help="by what to multiply the revocations (%(default)s)")
     chosen = parser.parse_args()
-    for emulator in filter(None, (chosen.patched, chosen.direct)):
+    for emulator in filter(None, (chosen.patched, chosen.stock)):
         if not os.access(emulator, os.X_OK):
             parser.error(f"{emulator} is no program")
     if chosen.times < 1:
         parser.error(f"--times is {chosen.times}; give 1 or more")
     if missing := missing_programs():
         parser.exit(1, f"install {' '.join(missing)} first\n")
-    storms = scenarios.without_c7(str(chosen.direct.resolve())) if chosen.direct else []
-    storms += scenarios.survived(str(chosen.patched.resolve()))
+    patched, stock = str(chosen.patched.resolve()), str(chosen.stock.resolve()) if chosen.stock else None
+    storms = [*scenarios.deadly(patched, stock), *scenarios.survived(patched)]
     storms = [replace(storm, revocations=chosen.times * storm.revocations) for storm in storms]
     try:
         results = run(storms, chosen.work, lambda result: print(line(result), flush=True))

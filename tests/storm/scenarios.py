@@ -11,7 +11,7 @@ from pathlib import Path
 BLK, HEADERS, ZEROES, NET, BULK = "virtio-blk", "virtio-blk, all in the BAR", "zeroes", "virtio-net", "bulk accesses"
 MEMORY_ENABLE, BUS_RESET, FUNCTION_RESET, POWER_DOWN = "memory-enable", "bus reset", "function-level reset", "D3hot"
 OUTSIDE = "outside"
-PATCHED, DIRECT = "patched", "plain direct"
+PATCHED, STOCK, DIRECT = "patched", "stock", "patched, direct"
 PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"
 
 
@@ -26,13 +26,12 @@ class Storm:
     revocations: int
     iothread: bool = False
     drive: str = "cache=writeback,aio=threads"
-    register_like: bool = False
+    direct: bool = False
 
     def sentence(self) -> str:
         thread = ", iothread" if self.iothread else ""
         drive = f" ({self.drive}{thread})" if self.traffic in (BLK, HEADERS, ZEROES) else ""
-        kind = ", register-like BAR" if self.register_like else ""
-        return f"{self.variant}: {self.traffic}{drive}; {self.way}{kind}"
+        return f"{self.variant}: {self.traffic}{drive}; {self.way}"
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,6 @@ def survived(emulator: str) -> list[Storm]:
         *storms,
         Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 20, False),
         Storm(PATCHED, emulator, BLK, OUTSIDE, 40, True),
-        Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 20, True, register_like=True),
-        Storm(PATCHED, emulator, BLK, OUTSIDE, 40, register_like=True),
         Storm(PATCHED, emulator, HEADERS, MEMORY_ENABLE, 40),
         Storm(PATCHED, emulator, NET, MEMORY_ENABLE, 40),
         Storm(PATCHED, emulator, NET, OUTSIDE, 200),
@@ -84,9 +81,10 @@ def survived(emulator: str) -> list[Storm]:
     ]
 
 
-def without_c7(emulator: str) -> list[Storm]:
-    """Storms for an emulator without C7, so that the others mean something. The first one always ends it."""
-    return [Storm(DIRECT, emulator, BULK, OUTSIDE, 400), Storm(DIRECT, emulator, BLK, MEMORY_ENABLE, 200, True)]
+def deadly(patched: str, stock: str | None) -> list[Storm]:
+    """Storms that always end the emulator, so that the others mean something: stock, and pointers into the BAR."""
+    storms = [Storm(DIRECT, patched, HEADERS, MEMORY_ENABLE, 40, direct=True)]
+    return [*storms, *([Storm(STOCK, stock, BULK, OUTSIDE, 400)] if stock else [])]
 
 
 def write(work: Path, storms: Sequence[Storm]) -> None:

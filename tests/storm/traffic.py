@@ -11,8 +11,8 @@ from typing import Protocol
 class Counts:
     """Requests by their answers; `wrong` says where contents weren't what the answers promise.
 
-    `given_up` are batches that the device refused as a whole: it wanted a reset, and got it. `lost` is what QEMU itself
-    wrote into the BAR when it was gone: answers, zeroes, and all that has been read for a register-like one.
+    `given_up` are batches that the device refused as a whole: it wanted a reset, and got it. `lost` is what was written
+    into the BAR when it was gone: answers, and what has been read.
     """
 
     ok: int = 0

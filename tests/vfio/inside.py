@@ -26,8 +26,8 @@ from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, O
 RESULTS_FILE = "results.jsonl"
 IVSHMEM = (0x1AF4, 0x1110)
 IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, 2
-# A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel
-# refuses for a BAR (EFAULT); here the data goes through the page cache.
+# A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel refuses
+# of a direct BAR (EFAULT); here the data goes through the page cache.
 OUTER_DISK = Path("/dev/vda")
 
 

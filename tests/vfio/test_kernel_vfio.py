@@ -17,7 +17,7 @@ from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES
 BOUNCE_BUFFER = 4 * KIB
 FITTING = [size for size in SIZES if size <= BOUNCE_BUFFER]
 TOO_LARGE = [size for size in SIZES if size > BOUNCE_BUFFER]
-OVERRIDE_OFF = "override off"
+DIRECT = "direct"
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 
 
@@ -27,7 +27,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     patched = emulators.wanted("patched")
     emulators.want_outer_vm()
     compared = demonstrate.compared(patched, emulators.given("stock"))
-    compared.append((OVERRIDE_OFF, patched.resolve(), "x-ram-device-direct=off"))
+    compared.append((DIRECT, patched.resolve(), "x-ram-device-direct=on"))
     return demonstrate.run(compared, tmp_path_factory.mktemp("vfio"), print)
 
 
@@ -86,24 +86,18 @@ def test_stock_loses_the_device_to_larger_requests_with_the_known_message(
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("size", SIZES)
-def test_override_off_makes_every_request_through_the_pool(report: Report, size: int, direction: str) -> None:
-    assert verdicts(report, OVERRIDE_OFF, direction, size) == all_are(OK)
+def test_direct_makes_every_request_through_the_page_cache(report: Report, size: int, direction: str) -> None:
+    assert verdicts(report, DIRECT, direction, size) == all_are(OK)
 
 
-def test_info_mtree_calls_the_prefetchable_bar_memory_like(report: Report) -> None:
-    assert "memory-like" in line_of_bar(IVSHMEM_MEMORY_BAR, report, PATCHED)
-
-
-def test_info_mtree_calls_the_bar_that_is_not_prefetchable_register_like(report: Report) -> None:
-    assert "register-like" in line_of_bar(IVSHMEM_REGISTER_BAR, report, PATCHED)
-
-
-def test_info_mtree_calls_the_prefetchable_bar_register_like_with_override_off(report: Report) -> None:
-    assert "register-like" in line_of_bar(IVSHMEM_MEMORY_BAR, report, OVERRIDE_OFF)
+@pytest.mark.parametrize("index", [IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR])
+def test_info_mtree_tells_a_direct_bar_from_others_whatever_is_in_it(report: Report, index: int) -> None:
+    assert ", ramd)" in line_of_bar(index, report, PATCHED)
+    assert ", ramd, direct)" in line_of_bar(index, report, DIRECT)
 
 
 def test_savevm_is_refused_by_the_assigned_device_as_on_stock(stock: Report) -> None:
-    assert stock.savevm.keys() == {STOCK, OVERRIDE_OFF, PATCHED}
+    assert stock.savevm.keys() == {STOCK, DIRECT, PATCHED}
     for answer in stock.savevm.values():
         assert answer == stock.savevm[STOCK]
         assert "VFIO migration is not supported in kernel" in answer
