@@ -37,13 +37,6 @@ def in_ordinary_ram(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def override_off(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """The guest with ram-device-testdev's BAR, which no pointer may lead into."""
-    properties = ",x-ram-device-direct=off"
-    return run_directly(tmp_path_factory.mktemp("off"), patched, bar=True, progress=print, properties=properties)
-
-
-@pytest.fixture(scope="session")
 def nested(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """The guests on the kernel's vfio-pci."""
     emulators.want_outer_vm()

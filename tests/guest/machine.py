@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
-MAP_EVENT, REPEAT_EVENT = "address_space_map_ram_device", "file_rw_ram_device"
-MAPPED = re.compile(rf"{MAP_EVENT} name .* write (?P<write>[01]) direct (?P<direct>[01])$")
+COPY_EVENT = "memory_region_ram_device_copy"
+COPIED = re.compile(rf"{COPY_EVENT} name .* len (?P<size>0x[0-9a-f]+) write (?P<write>[01])$")
 # Not the newest CPU that there is: emulating this one takes less work.
 MACHINE = (
     "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg", "-smp", "4",
@@ -55,7 +55,7 @@ class Guest:
             "-drive", f"if=none,id=disk,format=raw,file={self.disk},cache={self.cache},aio={self.aio}",
             "-device", "virtio-blk-pci,drive=disk,num-queues=4",
             *(("-device", self.bar_device) if self.bar_device else ()),
-            *(("-trace", MAP_EVENT, "-trace", REPEAT_EVENT) if self.traced else ()),
+            *(("-trace", COPY_EVENT) if self.traced else ()),
             *(("-incoming", f"file:{self.saved_state}") if self.saved_state else ()),
         ]  # fmt: skip
 
@@ -69,16 +69,14 @@ class Guest:
 class Run:
     """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when the time was over.
 
-    `mapped` counts the buffers that were mapped in the BAR, `repeated` the requests that the host refused for such a
-    buffer and the emulator made in another way.
+    `copied` counts the bytes that the emulator copied into the BAR and out of it.
     """
 
     ending: str = UNFINISHED
     said: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
-    mapped: dict[str, int] = field(default_factory=dict)
-    repeated: int = 0
+    copied: dict[str, int] = field(default_factory=dict)
     boot_seconds: float = 0.0
     work_seconds: float = 0.0
     idle_beats: int = 0
@@ -177,12 +175,9 @@ class _Watch:
             self._seen.ending = STUCK
 
     def emulator(self, line: str) -> None:
-        if mapped := MAPPED.search(line):
-            direct = "direct" if mapped["direct"] == "1" else "bounced"
-            kind = f"{direct} {'read' if mapped['write'] == '1' else 'write'}"
-            self._seen.mapped[kind] = self._seen.mapped.get(kind, 0) + 1
-        elif line.startswith(REPEAT_EVENT):
-            self._seen.repeated += 1
+        if copied := COPIED.search(line):
+            direction = "into the BAR" if copied["write"] == "1" else "out of the BAR"
+            self._seen.copied[direction] = self._seen.copied.get(direction, 0) + int(copied["size"], 0)
         else:
             self._seen.messages.append(line)
             self._progress(line)

@@ -77,13 +77,13 @@ class Scenario:
         return Outcome(done, self.contents.size, differences, self.contents.blocks_in(bar) if bar else 0)
 
 
-def run_directly(folder: Path, emulator: Path, *, bar: bool, progress: Progress, properties: str = "") -> Outcome:
+def run_directly(folder: Path, emulator: Path, *, bar: bool, progress: Progress) -> Outcome:
     """Run the guest with ram-device-testdev's BAR as a part of its RAM, or with as much ordinary RAM."""
     memory_mib = DIRECT_MEMORY_MIB if bar else DIRECT_MEMORY_MIB + BAR_MIB
     made = Scenario(folder, DIRECT, memory_mib)
     disk, memory = folder / "disk", folder / "bar"
     made.contents.write_disk(disk)
-    device = f"ram-device-testdev,mem-size={BAR_MIB}M,mem-path={memory}{properties}" if bar else ""
+    device = f"ram-device-testdev,mem-size={BAR_MIB}M,mem-path={memory}" if bar else ""
     done = run(replace(made.guest(emulator, disk), bar_device=device, traced=bar), DIRECT_TIMEOUT, progress)
     return made.outcome(done, disk, memory if bar else None)
 
