@@ -23,17 +23,18 @@ class Routine(enum.IntEnum):
     # Both sides are in the device window (C5).
     READ_WITHIN = 4
     WRITE_WITHIN = 5
-    # These transfer nothing.
-    KIND = 6
-    MAY_MAP = 7
-    FIXUP = 8
+    # Questions.
+    GIVES_POINTER = 6
+    FIXUP = 7
     # Not ours.
-    MEMMOVE_FROM = 9
-    MEMMOVE_TO = 10
-    ONE_OR_MEMMOVE_FROM = 11
-    ONE_OR_MEMMOVE_TO = 12
+    MEMMOVE_FROM = 8
+    MEMMOVE_TO = 9
+    ONE_OR_MEMMOVE_FROM = 10
+    ONE_OR_MEMMOVE_TO = 11
 
 
+# Transfer nothing.
+QUESTIONS = (Routine.GIVES_POINTER, Routine.FIXUP)
 # Stores to the device, the others load from it.
 WRITES = (Routine.WRITE, Routine.STORE, Routine.WRITE_WITHIN, Routine.MEMMOVE_TO, Routine.ONE_OR_MEMMOVE_TO)
 LENGTHS = range(258)
@@ -129,10 +130,7 @@ def refusals() -> Iterator[Case]:
 
 def questions() -> Iterator[Case]:
     """The routines that transfer nothing."""
-    for device in range(4):
-        yield Case(Routine.KIND, 0, device)
-    yield Case(Routine.MAY_MAP, 0, 0)
-    yield Case(Routine.FIXUP, 0, 0)
+    return (Case(routine, 0, 0) for routine in QUESTIONS)
 
 
 def of_the_crate(thorough: bool) -> list[Case]:

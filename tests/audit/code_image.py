@@ -20,11 +20,8 @@ TABLE = "ram_device_faults"
 ENTRY = 8
 ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 # Arguments by what they point to, or by what the crate calls them: a transfer's two sides, and where a value goes.
-POINTED = {"RamDevice": "struct", "RamDeviceMapping": "other struct", "RamDeviceAccount": "other struct",
-           "RamDevicePages": "other struct"}
+POINTED = {"RamDevice": "struct", "RamDeviceAccount": "other struct", "RamDevicePages": "other struct"}
 NAMED = {"device": "device", "ram": "buffer", "value": "buffer"}
-# What the compiler calls for an atomic operation if it may not know that the processor has one.
-ATOMIC = re.compile(r"__aarch64_(cas|swp|ldadd|ldclr|ldeor|ldset)(1|2|4|8)_(relax|acq|rel|acq_rel)")
 # R_X86_64_RELATIVE and R_AARCH64_RELATIVE: the addend is the address.
 RELATIVE = {"x86_64": 8, "aarch64": 1027}
 WRITABLE = 2
@@ -120,23 +117,13 @@ class Image:
         yield from table.iter_symbols()
 
     @cached_property
-    def _named(self) -> dict[str, Function]:
-        """The functions of the crate, and those that make atomic operations, by name."""
-        names = exported()
-        return {symbol.name: Function(symbol.name, symbol["st_value"], symbol["st_size"]) for symbol in self._symbols()
-                if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF" and symbol["st_size"]
-                and (symbol.name in names or is_of_crate(symbol.name) or ATOMIC.fullmatch(symbol.name))}
-
-    @cached_property
-    def atomics(self) -> set[int]:
-        """Where the functions are that make atomic operations."""
-        return {function.address for name, function in self._named.items() if ATOMIC.fullmatch(name)}
-
-    @cached_property
     def functions(self) -> dict[str, Function]:
         """The crate's functions by name: the exported ones and the mangled ones."""
-        found = {name: function for name, function in self._named.items() if not ATOMIC.fullmatch(name)}
-        missing = sorted(name for name, kinds in exported().items() if "struct" in kinds and name not in found)
+        names = exported()
+        found = {symbol.name: Function(symbol.name, symbol["st_value"], symbol["st_size"]) for symbol in self._symbols()
+                 if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF" and symbol["st_size"]
+                 and (symbol.name in names or is_of_crate(symbol.name))}
+        missing = sorted(name for name, kinds in names.items() if "struct" in kinds and name not in found)
         if missing:
             raise Refused(f"{self.path} is no program with the crate: it has no function {', '.join(missing)}")
         return found

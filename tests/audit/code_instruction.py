@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from code_image import Image
 from code_values import MIXED, NUMBER, Entry, State, Value, at
 
-# struct RamDevice: the device's address, then size, kind and readonly; other fields are numbers.
+# struct RamDevice: the device's address, then numbers: size, readonly and direct.
 HOST_OFFSET = 0
 HOST_SIZE = 8
 

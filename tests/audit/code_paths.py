@@ -21,7 +21,6 @@ LONGEST_FIXUP = 48
 # A port is something in the frame of whoever calls.
 ARGUMENTS = {"number": NUMBER, "port": at("stack", 4096),
              **{kind: at(kind) for kind in ("struct", "buffer", "device", "other struct")}}
-ATOMIC_CALL = "call of an atomic operation"
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ class Paths:
             outcome.find("indirect call")
             return None
         if target.exact not in self._by_address:
-            outcome.find(ATOMIC_CALL if target.exact in self.image.atomics else "call out of the crate")
+            outcome.find("call out of the crate")
         return self._by_address.get(target.exact)
 
     def _targets(self, function: Function, target: Value) -> list[int]:

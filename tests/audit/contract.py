@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cases import WRITES, Case, Routine
+from cases import QUESTIONS, WRITES, Case, Routine
 from contract_model.pieces import pieces
 
 # Architectures on which a misaligned access to device memory is allowed (C1).
@@ -14,13 +14,9 @@ Piece = tuple[int, int, str]  # offset from the start of the device window, widt
 
 def expected(case: Case, architecture: str) -> list[Piece]:
     """The accesses of a case, in their order."""
-    may = MISALIGNED_IS_ALLOWED[architecture]
-    if case.routine == Routine.KIND:
-        # Asked only where some mappings refuse, and only if the answer matters: of six questions by one.
-        odd = case.device if case.device % 2 else case.device + 1
-        return [] if may else [(odd, 1, "L"), (odd, 4, "L")]
-    if case.routine in (Routine.MAY_MAP, Routine.FIXUP) or not case.is_granted:
+    if case.routine in QUESTIONS or not case.is_granted:
         return []
+    may = MISALIGNED_IS_ALLOWED[architecture]
     direction = "S" if case.routine in WRITES else "L"
     found = [(case.device + at, width, direction) for at, width in pieces(case.device % 8, case.length, may)]
     return found[::-1] if destination_starts_in_source(case) else found

@@ -1,5 +1,6 @@
 /*
- * Asks, on arm64, what mappings are, Device memory or Normal, and uses them
+ * Uses mappings on arm64, of Device memory and of Normal, by the routines of
+ * rust/ram-device and by libc
  *
  *   device_memory FILE...
  *
@@ -103,11 +104,9 @@ int main(int argc, char **argv)
             return 1;
         }
         fixed_up = 0;
-        rd.kind = ram_device_kind(&rd, true, RAM_DEVICE_DIRECT_AUTO);
-        printf("mapping %s: kind %d faults %d", argv[i], rd.kind, fixed_up);
-        printf(" libc %d", libc_bus_error(host));
         number = transfers(&rd, &wrong);
-        printf(" transfers %d wrong %d\n", number, wrong);
+        printf("mapping %s: libc %d transfers %d wrong %d faults %d\n", argv[i],
+               libc_bus_error(host), number, wrong, fixed_up);
     }
     return 0;
 }

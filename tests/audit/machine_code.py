@@ -18,7 +18,7 @@ from typing import Any
 from code_aarch64 import AArch64
 from code_image import Image, Refused
 from code_instruction import Access, Architecture
-from code_paths import ATOMIC_CALL, Finding, Paths
+from code_paths import Finding, Paths
 from code_x86_64 import X8664
 
 ARCHITECTURES: dict[str, type[Architecture]] = {"x86_64": X8664, "aarch64": AArch64}
@@ -28,9 +28,8 @@ DEVICE, RAM, STACK, STRUCT = "device", "RAM side", "stack", "struct RamDevice"
 STATIC, OTHER_STRUCT = "static data", "other structs"
 # One instruction may access the RAM side when one caller calls, and that caller's stack when another one does.
 OTHERS = (RAM, STACK, STRUCT, STATIC, OTHER_STRUCT)
-# Functions that get no RAM device keep tables, their own or C's, also in a signal handler: that may be done in any way.
-ANY_WAY = {"vector or floating-point register", "locked access", "exclusive, ordered, atomic or other special access",
-           "pair of registers", "writeback", f"store to {STATIC}", "load of something that may change", ATOMIC_CALL}
+# Functions that get no RAM device keep tables of C's: that may be done in any way.
+ANY_WAY = {"vector or floating-point register", "pair of registers", "writeback"}
 
 
 @dataclass

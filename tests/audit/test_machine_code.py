@@ -167,19 +167,19 @@ FIXUPS = {
     "aarch64": {"mov w9, 0; mov w10, 1": NOT_ONES, "mov w10, 1": NOT_ONES, "mov w9, -1": NOT_A_NOTE,
                 "mov w9, -1; mov w10, 2": NOT_A_NOTE, "mov w9, -1; mov w10, 1; mov w11, 1": NOT_A_NOTE},
 }
-# The same in a function that gets no device, and what is allowed only there.
+# The same in a function that gets no device.
 BESIDE = {
     "x86_64": {"call memcpy": "call out of the crate", "mov (%rdi), %eax": UNKNOWN, "mov %eax, (%rdi)": UNKNOWN,
-               "rep movsb": "string instruction", "ud2": "trap"},
+               "rep movsb": "string instruction", "ud2": "trap", "lock incq variable(%rip)": LOCKED,
+               "mov %eax, variable(%rip)": "store to static data",
+               "mov variable(%rip), %eax": "load of something that may change"},
     "aarch64": {"bl memcpy": "call out of the crate", "ldr w9, [x0]": UNKNOWN, "str w9, [x0]": UNKNOWN,
-                "swp w9, w9, [x0]": UNKNOWN, "brk 1": "trap"},
+                "swp w9, w9, [x0]": UNKNOWN, "brk 1": "trap",
+                "adrp x9, variable; add x9, x9, :lo12:variable; ldadd x1, x1, [x9]": SPECIAL,
+                "adrp x10, variable; str w9, [x10, :lo12:variable]": "store to static data",
+                "adrp x10, variable; ldr w9, [x10, :lo12:variable]": "load of something that may change"},
 }
-ALLOWED_BESIDE = {
-    "x86_64": ["lock incq variable(%rip)", "xchg %rax, variable(%rip)", "movups variable(%rip), %xmm0"],
-    "aarch64": [f"adrp x9, variable; add x9, x9, :lo12:variable; {text}" for text in
-                ("ldadd x1, x1, [x9]", "ldaxr x1, [x9]; stlxr w1, x1, [x9]", "stp x1, x1, [x9], 16", "ldr q0, [x9]")],
-}
-# The same in a function that gets a struct of C's which has no device in it.
+# The same in a function that gets a struct of C's which has no device in it, and what is allowed only there.
 OTHER_STRUCT = {
     "x86_64": {"mov (%rdi), %rax; mov (%rax), %eax": UNKNOWN, "mov (%rdi), %rax; mov %eax, (%rax)": UNKNOWN,
                "mov (%rsi), %eax": UNKNOWN, "call memcpy": "call out of the crate", "ud2": "trap"},
@@ -193,10 +193,10 @@ ALLOWED_OTHER_STRUCT = {
 }
 # What compilers do and may do.
 ALLOWED = {
-    "x86_64": ["push %rbx; pop %rbx", "mov 16(%rdi), %eax; cmpb $0, 20(%rdi)", "mov jumps(%rip), %eax", "nop",
+    "x86_64": ["push %rbx; pop %rbx", "mov 8(%rdi), %rax; cmpb $0, 17(%rdi)", "mov jumps(%rip), %eax", "nop",
                "mov %rdx, -8(%rsp); mov -8(%rsp), %r9; mov %eax, (%r9)", "call ram_device_load",
                "sub %r8, %rdx; add %r8, %rdx; mov %eax, (%rdx)", "orq $1, %rdx; andq $-8, %rdx; mov %eax, (%rdx)"],
-    "aarch64": ["stp x29, x30, [sp, -16]!; ldp x29, x30, [sp], 16", "ldr w9, [x0, 16]; ldrb w9, [x0, 20]",
+    "aarch64": ["stp x29, x30, [sp, -16]!; ldp x29, x30, [sp], 16", "ldr x9, [x0, 8]; ldrb w9, [x0, 17]",
                 "ldp x9, x10, [x0]", "sub x10, x2, x8; add x10, x10, x8; str w9, [x10]", "nop",
                 "stp x2, x0, [sp, -16]!; ldr x10, [sp]; add sp, sp, 16; str w9, [x10]", "bl ram_device_load",
                 "orr x2, x2, 1; and x2, x2, -8; str w9, [x2]"],
@@ -274,14 +274,6 @@ def test_a_function_that_gets_no_device_may_not_find_one_or_call_out(
     assert name in kinds(audit(linked(tmp_path, architecture, BESIDE=text)))
 
 
-@pytest.mark.parametrize(("architecture", "text"),
-                         [(architecture, text) for architecture, texts in ALLOWED_BESIDE.items() for text in texts])
-def test_a_function_that_gets_no_device_may_change_static_data_in_any_way(
-        architecture: str, text: str, tmp_path: Path) -> None:
-    assert (found := audit(linked(tmp_path, architecture, BESIDE=text)).findings) == [], found
-    assert audit(linked(tmp_path, architecture, FORBIDDEN=text)).findings
-
-
 @pytest.mark.parametrize(("architecture", "text", "name"), cases(OTHER_STRUCT))
 def test_a_function_that_gets_a_struct_without_a_device_may_go_no_further(
         architecture: str, text: str, name: str, tmp_path: Path) -> None:
@@ -305,7 +297,7 @@ def test_a_program_whose_accesses_are_in_no_table_is_refused(architecture: str, 
 
 @pytest.mark.parametrize("architecture", C_COMPILERS)
 def test_a_program_without_one_of_the_crates_functions_is_refused(architecture: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="it has no function ram_device_kind"):
+    with pytest.raises(Refused, match="it has no function ram_device_gives_pointer"):
         audit(linked(tmp_path, architecture, STUBS=""))
 
 
@@ -332,7 +324,7 @@ def test_the_crates_functions_are_known_by_both_kinds_of_mangled_names() -> None
         assert public(name) == ["port", "device", "buffer", "number"]
     assert is_of_crate("_ZN56_$LT$ram_device..ffi..RamDevice$u20$as$u20$core..fmt..Debug$GT$3fmt17h9f40dbde8affa73bE")
     assert not is_of_crate("_ZN4core9panicking5panic17h4f1e6a1c0b7e3d25E")
-    assert not is_of_crate("ram_device_iov_copy")
+    assert not is_of_crate("ram_device_fill")
 
 
 @pytest.mark.parametrize("architecture", C_COMPILERS)
@@ -362,7 +354,7 @@ def passes(audited: Audit) -> None:
     print(audited)
     assert audited.findings == [], audited.findings
     assert audited.unreached == [], audited.unreached
-    assert len(set(exported()) & set(audited.functions)) >= 7
+    assert len(set(exported()) & set(audited.functions)) >= 6
     # Each width in each direction, and every entry of the table.
     assert set(audited.device) == {(direction, width) for direction in ("load", "store") for width in WIDTHS}
     assert audited.device.total() == len(audited.image.faults) == audited.fixups

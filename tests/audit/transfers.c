@@ -153,41 +153,17 @@ static void one_or_memmove(void *to, const void *from, uint32_t length)
     }
 }
 
-static bool kinds_are_right(RamDevice *rd)
-{
-    static const struct {
-        RamDeviceDirect direct;
-        RamDeviceKind of_registers, of_memory;
-    } expected[] = {
-        { RAM_DEVICE_DIRECT_AUTO,
-          RAM_DEVICE_REGISTER_LIKE, RAM_DEVICE_MEMORY_LIKE },
-        { RAM_DEVICE_DIRECT_ON,
-          RAM_DEVICE_MEMORY_LIKE, RAM_DEVICE_MEMORY_LIKE },
-        { RAM_DEVICE_DIRECT_OFF,
-          RAM_DEVICE_REGISTER_LIKE, RAM_DEVICE_REGISTER_LIKE },
-    };
-    bool right = true;
-
-    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-        RamDeviceDirect direct = expected[i].direct;
-
-        right &= ram_device_kind(rd, false, direct) == expected[i].of_registers;
-        right &= ram_device_kind(rd, true, direct) == expected[i].of_memory;
-    }
-    return right;
-}
-
-static bool may_map_is_right(RamDevice *rd)
+static bool pointers_are_right(RamDevice *rd)
 {
     bool right = true;
 
-    for (int memory = 0; memory < 2; memory++) {
+    for (int direct = 0; direct < 2; direct++) {
         for (int readonly = 0; readonly < 2; readonly++) {
-            rd->kind = memory ? RAM_DEVICE_MEMORY_LIKE
-                              : RAM_DEVICE_REGISTER_LIKE;
+            rd->direct = direct;
             rd->readonly = readonly;
-            right &= ram_device_may_map(rd, false) == !!memory;
-            right &= ram_device_may_map(rd, true) == (memory && !readonly);
+            right &= ram_device_gives_pointer(rd, false) == !!direct;
+            right &= ram_device_gives_pointer(rd, true) ==
+                (direct && !readonly);
         }
     }
     return right;
@@ -214,8 +190,9 @@ static bool fixups_are_right(void)
  */
 static bool make(const Case *c, uint8_t *mark)
 {
-    RamDevice rd = { device, WINDOW_LENGTH, RAM_DEVICE_REGISTER_LIKE,
-                     c->readonly };
+    RamDevice rd = {
+        .host = device, .size = WINDOW_LENGTH, .readonly = c->readonly,
+    };
     uint8_t *const device_side = device + c->device;
     uint8_t *const ram_side = ram + c->ram;
     uint64_t value = 0x1122334455667788;
@@ -261,14 +238,9 @@ static bool make(const Case *c, uint8_t *mark)
         copy(device_after + c->device, device_content, c->ram, c->length);
         *mark = 1;
         return ram_device_write(&rd, c->device, device + c->ram, c->length);
-    case ROUTINE_KIND:
-        rd.host += c->device;
-        rd.size -= c->device;
+    case ROUTINE_GIVES_POINTER:
         *mark = 1;
-        return kinds_are_right(&rd);
-    case ROUTINE_MAY_MAP:
-        *mark = 1;
-        return may_map_is_right(&rd);
+        return pointers_are_right(&rd);
     case ROUTINE_FIXUP:
         *mark = 1;
         return fixups_are_right();

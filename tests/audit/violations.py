@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from cases import WRITES, Case, Routine
+from cases import QUESTIONS, WRITES, Case, Routine
 from contract import expected
 from traces import Access
 
@@ -94,7 +94,7 @@ def findings(cases: Iterable[Case], traces: Iterable[Sequence[Access]], architec
 
 def group(case: Case) -> str:
     """What the case is an example of."""
-    if case.routine in (Routine.KIND, Routine.MAY_MAP, Routine.FIXUP):
+    if case.routine in QUESTIONS:
         return "questions"
     if not case.is_granted:
         return "refusals"

@@ -9,9 +9,9 @@
  * emulators can be timed in turns.  Where QEMU's functions are comes from the
  * emulator's symbol table, by RAM_DEVICE_BENCH_SYMBOLS (name=offset,...).
  *
- * A request is a line "function kind bql|no-bql read|write bytes"; the answer
- * is a line with nanoseconds.  What goes wrong is told on stderr, and ends the
- * process.
+ * A request is a line "function default|direct bql|no-bql read|write bytes";
+ * the answer is a line with nanoseconds.  A patched emulator gives pointers into
+ * the region "direct".  What goes wrong is told on stderr, and ends the process.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -48,6 +48,7 @@ static const Attributes NO_ATTRIBUTES;
 /* QEMU's functions, by its names. */
 static AddressSpace *address_space_memory;
 static MemoryRegion *(*get_system_memory)(void);
+static void *(*object_get_root)(void);
 static void (*memory_region_init_ram_device_ptr)(MemoryRegion *, void *owner,
                                                  const char *name,
                                                  uint64_t size, void *ptr);
@@ -68,8 +69,7 @@ static unsigned (*memory_region_dispatch_write)(MemoryRegion *, uint64_t addr,
 static void (*bql_lock_impl)(const char *file, int line);
 static void (*bql_unlock)(void);
 static bool (*bql_locked)(void);
-static void (*memory_region_set_ram_device_kind)(MemoryRegion *,
-                                                 RamDeviceKind);
+static void (*memory_region_set_ram_device_direct)(MemoryRegion *, bool);
 static bool (*memory_region_get_ram_device)(MemoryRegion *, RamDevice *);
 static bool (*load_directly)(const RamDevice *, uint64_t offset, unsigned size,
                              uint64_t *value);
@@ -87,6 +87,7 @@ static const struct {
 } SYMBOLS[] = {
     { "address_space_memory", &address_space_memory },
     { "get_system_memory", &get_system_memory },
+    { "object_get_root", &object_get_root },
     { "memory_region_init_ram_device_ptr", &memory_region_init_ram_device_ptr },
     { "memory_region_add_subregion", &memory_region_add_subregion },
     { "address_space_rw", &address_space_rw },
@@ -97,8 +98,8 @@ static const struct {
     { "bql_lock_impl", &bql_lock_impl },
     { "bql_unlock", &bql_unlock },
     { "bql_locked", &bql_locked },
-    { "memory_region_set_ram_device_kind", &memory_region_set_ram_device_kind,
-      true },
+    { "memory_region_set_ram_device_direct",
+      &memory_region_set_ram_device_direct, true },
     { "memory_region_get_ram_device", &memory_region_get_ram_device, true },
     { "ram_device_load", &load_directly, true },
     { "ram_device_store", &store_directly, true },
@@ -108,7 +109,7 @@ static const struct {
 
 /* One region, and what is measured on it. */
 typedef struct Bench {
-    const char *kind;
+    bool is_direct;
     uint64_t guest;
     uint8_t *host;
     MemoryRegion *mr;
@@ -116,6 +117,7 @@ typedef struct Bench {
     uint8_t *ram;
     size_t bytes;
     bool is_write;
+    bool gives_pointer;
     bool failed;
     /* The bytes must be other ones each time that they are checked. */
     uint8_t seed;
@@ -163,7 +165,8 @@ static void by_address_space_map(Bench *b, uint64_t times)
             b->failed = true;
             return;
         }
-        b->failed |= len != b->bytes;
+        b->failed |= len != b->bytes ||
+                     (buffer == b->host) != b->gives_pointer;
         if (b->is_write) {
             memcpy(buffer, b->ram, len);
         } else {
@@ -301,12 +304,13 @@ static void add_region(Bench *b)
     b->mr = calloc(1, REGION_SIZE);
     need(b->host != MAP_FAILED && b->ram != MAP_FAILED && b->mr,
          "no memory for a device");
-    memory_region_init_ram_device_ptr(b->mr, NULL, b->kind, DEVICE_SIZE,
-                                      b->host);
-    if (memory_region_set_ram_device_kind) {
-        memory_region_set_ram_device_kind(
-            b->mr, strcmp(b->kind, "memory-like") ? RAM_DEVICE_REGISTER_LIKE :
-                                                    RAM_DEVICE_MEMORY_LIKE);
+    /* As BARs have: who holds a mapping holds a reference to the owner. */
+    memory_region_init_ram_device_ptr(b->mr, object_get_root(),
+                                      b->is_direct ? "direct" : "default",
+                                      DEVICE_SIZE, b->host);
+    if (memory_region_set_ram_device_direct) {
+        memory_region_set_ram_device_direct(b->mr, b->is_direct);
+        b->gives_pointer = b->is_direct;
         need(memory_region_get_ram_device(b->mr, &b->rd),
              "the region isn't a RAM device, says the emulator");
     }
@@ -369,12 +373,12 @@ static void resolve(const char *symbols)
 static void serve(int socket)
 {
     Bench regions[] = {
-        { .kind = "memory-like", .guest = GUEST_ADDRESS },
-        { .kind = "register-like", .guest = GUEST_ADDRESS + DEVICE_SIZE },
+        { .guest = GUEST_ADDRESS },
+        { .guest = GUEST_ADDRESS + DEVICE_SIZE, .is_direct = true },
     };
     FILE *requests = fdopen(socket, "r");
     FILE *answers = fdopen(dup(socket), "w");
-    char name[32], kind[32], lock[8], direction[8];
+    char name[32], region[8], lock[8], direction[8];
     size_t bytes;
 
     need(requests && answers, "RAM_DEVICE_BENCH_FD names no socket");
@@ -383,9 +387,9 @@ static void serve(int socket)
     add_region(&regions[1]);
     bql_unlock();
 
-    while (fscanf(requests, "%31s %31s %7s %7s %zu", name, kind, lock,
+    while (fscanf(requests, "%31s %7s %7s %7s %zu", name, region, lock,
                   direction, &bytes) == 5) {
-        Bench *b = &regions[strcmp(kind, "memory-like") ? 1 : 0];
+        Bench *b = &regions[!strcmp(region, "direct")];
         bool with_bql = !strcmp(lock, "bql");
 
         b->bytes = bytes;

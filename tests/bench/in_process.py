@@ -62,10 +62,16 @@ def bulk(has_bql: bool) -> list[Pair]:
 def maps() -> list[Pair]:
     """What a device model's DMA takes: map, memcpy, unmap."""
     return [
-        Pair(f"{direction(call)} {size(BOUNCE)}, {'memory' if is_memory_like else 'register'}-like", call, call)
-        for is_memory_like in (True, False)
-        for call in both_ways(Call("address_space_map", BOUNCE, False, is_memory_like=is_memory_like))
+        Pair(f"{direction(call)} {size(BOUNCE)}{', direct' if is_direct else ''}", call, call)
+        for is_direct in (False, True)
+        for call in both_ways(Call("address_space_map", BOUNCE, False, is_direct=is_direct))
     ]
+
+
+def buffers() -> list[Pair]:
+    """The same by a pointer, and by a buffer."""
+    calls = [call for length in BULK for call in both_ways(Call("address_space_map", length, False))]
+    return [Pair(f"{direction(call)} {size(call.size)}", replace(call, is_direct=True), call, False) for call in calls]
 
 
 def copies() -> list[Pair]:
@@ -86,6 +92,7 @@ SECTIONS: dict[str, Callable[[], list[Pair]]] = {
         lambda: bulk(True),
     "bulk address_space_rw(), without the BQL: stock / patched": lambda: bulk(False),
     "address_space_map(), memcpy(), address_space_unmap(): stock / patched": maps,
+    "the same inside the patched emulator: a pointer (direct) / a buffer": buffers,
     "inside the patched emulator: memmove() / ram_device_read/write()": copies,
 }  # fmt: skip
 

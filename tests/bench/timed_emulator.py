@@ -22,7 +22,8 @@ SYMBOLS = (
     "address_space_map", "address_space_memory", "address_space_rw", "address_space_unmap",
     "bql_lock_impl", "bql_locked", "bql_unlock", "get_system_memory",
     "memory_region_add_subregion", "memory_region_dispatch_read", "memory_region_dispatch_write",
-    "memory_region_get_ram_device", "memory_region_init_ram_device_ptr", "memory_region_set_ram_device_kind",
+    "memory_region_get_ram_device", "memory_region_init_ram_device_ptr", "memory_region_set_ram_device_direct",
+    "object_get_root",
     "ram_device_load", "ram_device_read", "ram_device_store", "ram_device_write",
 )  # fmt: skip
 ANSWER_TIMEOUT = 120.0
@@ -40,12 +41,12 @@ class Call:
     size: int
     is_write: bool
     has_bql: bool = True
-    is_memory_like: bool = True
+    is_direct: bool = False
 
     def __str__(self) -> str:
-        kind = "memory-like" if self.is_memory_like else "register-like"
+        region = "direct" if self.is_direct else "default"
         lock = "bql" if self.has_bql else "no-bql"
-        return f"{self.function} {kind} {lock} {'write' if self.is_write else 'read'} {self.size}"
+        return f"{self.function} {region} {lock} {'write' if self.is_write else 'read'} {self.size}"
 
 
 def build(folder: Path) -> Path:

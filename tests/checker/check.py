@@ -68,7 +68,7 @@ def check(subject: Subject, peer: Peer, folder: Path, progress: Progress) -> Fin
 
 
 def region_lines(machine: Machine) -> list[str]:
-    """What `info mtree` says of BAR 4's mapped parts: their kind, and our series' verdict if it is there."""
+    """What `info mtree` says of BAR 4's mapped parts: `ramd`, or `ramd, direct` if our series gives pointers."""
     lines = re.findall(r"\(prio \d+, (ramd[^)]*)\): .*BAR 4 (mmaps\[\d+\])", machine.emulator.monitor("info mtree"))
     return list(dict.fromkeys(f"{part}: {kind}" for kind, part in lines))
 

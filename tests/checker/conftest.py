@@ -104,6 +104,15 @@ def patched(peer_program: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
+def direct(peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The checker on that emulator, told to give pointers into BARs."""
+    wrapper = tmp_path_factory.mktemp("direct") / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nexec {given("patched")} -global vfio-user-pci.x-ram-device-direct=on "$@"\n')
+    wrapper.chmod(0o755)
+    return run_checker(wrapper, "--peer", peer_program, "--json")
+
+
+@pytest.fixture(scope="session")
 def stock(peer_program: Path) -> Run:
     """The checker on the same QEMU without it."""
     return run_checker(given("stock"), "--peer", peer_program, "--json")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from findings import DIRECTIONS, FINE, LOST_DEVICE, OK, Findings, Request, of_device, shown
+from findings import DIRECTIONS, FINE, OK, Findings, Request, of_device, shown
 
 MARKS = {True: "", False: "FAILED: ", None: "not checked: "}
 
@@ -27,7 +27,6 @@ def table(findings: Findings) -> str:
         facts.append(["message", limit.message.partition("\n")[0] or "none"])
     else:
         facts.append(["limit", "none met"])
-    facts.append(["mapped for DMA", _mapped_for_dma(findings)])
     if findings.o_direct_not_checked:
         facts.append(["cache=none", f"not checked: {findings.o_direct_not_checked}"])
     elif findings.o_direct:
@@ -40,15 +39,6 @@ def table(findings: Findings) -> str:
         facts.append(["virtio-blk reads, BAR : RAM", f"{speed.ratio:.3f} ({both})"])
     title = f"QEMU {findings.version}, {findings.architecture} ({findings.machine}): {findings.program}"
     return "\n\n".join(filter(None, [title, aligned(rows), aligned(facts), findings.verdict, findings.remedy]))
-
-
-def _mapped_for_dma(findings: Findings) -> str:
-    """What the limit says of it: a device gives up where its bounce buffer ends; all else may have other reasons."""
-    if not findings.limit:
-        return "yes, as no bounce buffer ran out"
-    if findings.limit.verdict == LOST_DEVICE:
-        return "no, copied through a bounce buffer"
-    return "unknown: see the failures"
 
 
 def _request_rows(name: str, made: Sequence[Request]) -> list[list[str]]:

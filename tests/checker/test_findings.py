@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pytest
 from exactness import DMA_SIZE, flaw
 from findings import (
     AFFECTED,
@@ -11,7 +10,6 @@ from findings import (
     FINE,
     FROM_BAR,
     IO_ERROR,
-    LOST_DEVICE,
     NVME,
     OK,
     TO_BAR,
@@ -48,19 +46,6 @@ def test_the_verdict_names_the_limit_to_the_sector() -> None:
     found = findings(Request(BLK, TO_BAR, 4096, OK), Request(BLK, TO_BAR, 8192, WRONG))
     found.limit = Limit(4096, 4608, WRONG, "")
     assert "virtio-blk from 4608 bytes on" in found.verdict
-
-
-@pytest.mark.parametrize(("verdict", "said"), [
-    (None, "yes, as no bounce buffer ran out"),
-    (LOST_DEVICE, "no, copied through a bounce buffer"),
-    (IO_ERROR, "unknown: see the failures"),
-    (WRONG, "unknown: see the failures"),
-])  # fmt: skip
-def test_only_a_lost_device_says_that_the_bar_is_not_mapped_for_dma(verdict: str | None, said: str) -> None:
-    found = findings(Request(BLK, TO_BAR, 8192, verdict or OK))
-    found.limit = Limit(4096, 4608, verdict, "") if verdict else None
-    (line,) = [line for line in table(found).splitlines() if line.startswith("mapped for DMA")]
-    assert line.removeprefix("mapped for DMA").strip() == said
 
 
 def test_a_check_that_fails_is_told_apart_from_one_that_could_not_be_made() -> None:

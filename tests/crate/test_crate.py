@@ -120,7 +120,7 @@ def test_the_built_object_has_no_panic_symbol(rustc: str, tmp_path: Path) -> Non
     listed = subprocess.run(["nm", "--demangle", str(build_object(rustc, tmp_path))], text=True,
                             capture_output=True, check=True).stdout
     exported = re.findall(r"^[0-9a-f]+ T (ram_device_\w+)$", listed, re.MULTILINE)
-    assert len(exported) == 14, listed
+    assert len(exported) == 9, listed
     assert not re.search("panic|unwrap_failed|expect_failed", listed), listed
 
 

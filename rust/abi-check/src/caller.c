@@ -21,11 +21,6 @@ int ram_device_call_all(void)
         .host = bar,
         .size = sizeof(bar) - 8, /* the last 8 bytes guard the end */
     };
-    const size_t page = 4096;
-    const RamDeviceMapping mapping = {
-        .host = (void *)0x10000, .size = 4 * page, .fd = 7, .offset = 1 << 20,
-    };
-    RamDeviceMapping faulted;
     const RamDeviceAccount account = { .limit = 8192, .used = 4096 };
     RamDevicePages pages = { { 0 } };
     uint64_t value;
@@ -35,19 +30,12 @@ int ram_device_call_all(void)
         bar[i] = i;
     }
 
-    rd.kind = ram_device_kind(&rd, true, RAM_DEVICE_DIRECT_AUTO);
-    CHECK(rd.kind == RAM_DEVICE_MEMORY_LIKE);
-    CHECK(ram_device_kind(&rd, false, RAM_DEVICE_DIRECT_AUTO) ==
-          RAM_DEVICE_REGISTER_LIKE);
-    CHECK(ram_device_kind(&rd, false, RAM_DEVICE_DIRECT_ON) ==
-          RAM_DEVICE_MEMORY_LIKE);
-    CHECK(ram_device_kind(&rd, true, RAM_DEVICE_DIRECT_OFF) ==
-          RAM_DEVICE_REGISTER_LIKE);
-
-    CHECK(ram_device_may_map(&rd, true));
+    CHECK(!ram_device_gives_pointer(&rd, false));
+    rd.direct = true;
+    CHECK(ram_device_gives_pointer(&rd, true));
     rd.readonly = true;
-    CHECK(!ram_device_may_map(&rd, true));
-    CHECK(ram_device_may_map(&rd, false));
+    CHECK(!ram_device_gives_pointer(&rd, true));
+    CHECK(ram_device_gives_pointer(&rd, false));
     CHECK(!ram_device_store(&rd, 0, 1, 0xee));
     CHECK(!ram_device_write(&rd, 0, ram, 1));
     CHECK(bar[0] == 0);
@@ -75,16 +63,6 @@ int ram_device_call_all(void)
     CHECK(!ram_device_write(&rd, 9, ram, 16) && bar[24] == 24);
 
     CHECK(!ram_device_fixup(0));
-
-    CHECK(ram_device_mapping_add(&mapping));
-    CHECK(!ram_device_mapping_take_faulted(page, &faulted));
-    CHECK(!ram_device_mapping_fault(mapping.host + mapping.size));
-    CHECK(ram_device_mapping_fault(mapping.host + page + 1));
-    CHECK(ram_device_mapping_take_faulted(page, &faulted));
-    CHECK(faulted.host == mapping.host + page && faulted.size == page);
-    CHECK(faulted.fd == 7 && faulted.offset == mapping.offset + page);
-    CHECK(ram_device_mapping_remove(mapping.host));
-    CHECK(!ram_device_mapping_remove(mapping.host));
 
     CHECK(ram_device_budget_ask(&account, 0, 4096, false) ==
           RAM_DEVICE_GRANTED);

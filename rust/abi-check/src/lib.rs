@@ -12,7 +12,7 @@ use std::{
     ptr::addr_of,
 };
 
-use ram_device::{budget, ffi, mappings, pages, policy};
+use ram_device::{budget, ffi, pages};
 
 #[allow(non_camel_case_types, non_upper_case_globals, dead_code)]
 mod header {
@@ -23,7 +23,6 @@ mod header {
 fn signature<F>(_: F) -> String {
     type_name::<F>()
         .replace("ram_device::ffi::", "")
-        .replace("ram_device::mappings::", "")
         .replace("ram_device::budget::", "")
         .replace("ram_device::pages::", "")
         .replace("ram_device_abi_check::header::", "")
@@ -49,17 +48,12 @@ macro_rules! same_signature {
 #[test]
 fn every_function_has_the_signature_that_the_header_declares() {
     let checked = same_signature! {
-        ram_device_kind(_ _ _);
-        ram_device_may_map(_ _);
+        ram_device_gives_pointer(_ _);
         ram_device_load(_ _ _ _);
         ram_device_store(_ _ _ _);
         ram_device_read(_ _ _ _);
         ram_device_write(_ _ _ _);
         ram_device_fixup(_);
-        ram_device_mapping_add(_);
-        ram_device_mapping_remove(_);
-        ram_device_mapping_fault(_);
-        ram_device_mapping_take_faulted(_ _);
         ram_device_budget_ask(_ _ _ _);
         ram_device_pages_take(_ _);
         ram_device_pages_give(_ _ _);
@@ -91,13 +85,8 @@ fn the_structs_have_the_layout_that_the_header_declares() {
             assert_eq!(our, their, stringify!($field));
         })*};
     }
-    same_offset!(ffi::RamDevice: host size kind readonly);
+    same_offset!(ffi::RamDevice: host size readonly direct);
     assert_eq!(size_of::<ffi::RamDevice>(), size_of::<header::RamDevice>());
-    same_offset!(mappings::RamDeviceMapping: host size fd offset);
-    assert_eq!(
-        size_of::<mappings::RamDeviceMapping>(),
-        size_of::<header::RamDeviceMapping>()
-    );
     same_offset!(budget::RamDeviceAccount: limit used is_awaited);
     assert_eq!(
         size_of::<budget::RamDeviceAccount>(),
@@ -111,9 +100,8 @@ fn the_structs_have_the_layout_that_the_header_declares() {
 }
 
 #[test]
-fn the_enums_have_the_values_that_the_header_declares() {
+fn the_enum_has_the_values_that_the_header_declares() {
     use budget::Answer;
-    use policy::{Direct, Kind};
     assert_eq!(
         Answer::Granted as u32,
         header::RamDeviceAnswer_RAM_DEVICE_GRANTED
@@ -125,26 +113,6 @@ fn the_enums_have_the_values_that_the_header_declares() {
     assert_eq!(
         Answer::Never as u32,
         header::RamDeviceAnswer_RAM_DEVICE_NEVER
-    );
-    assert_eq!(
-        Kind::RegisterLike as u32,
-        header::RamDeviceKind_RAM_DEVICE_REGISTER_LIKE
-    );
-    assert_eq!(
-        Kind::MemoryLike as u32,
-        header::RamDeviceKind_RAM_DEVICE_MEMORY_LIKE
-    );
-    assert_eq!(
-        Direct::Auto as u32,
-        header::RamDeviceDirect_RAM_DEVICE_DIRECT_AUTO
-    );
-    assert_eq!(
-        Direct::On as u32,
-        header::RamDeviceDirect_RAM_DEVICE_DIRECT_ON
-    );
-    assert_eq!(
-        Direct::Off as u32,
-        header::RamDeviceDirect_RAM_DEVICE_DIRECT_OFF
     );
 }
 

@@ -5,7 +5,7 @@
 
 use proptest::prelude::*;
 use ram_device::ffi::{
-    ram_device_load, ram_device_may_map, ram_device_read, ram_device_store, ram_device_write,
+    ram_device_gives_pointer, ram_device_load, ram_device_read, ram_device_store, ram_device_write,
     RamDevice,
 };
 
@@ -19,8 +19,8 @@ const MARGIN: usize = 16;
 struct Region {
     memory: Vec<u8>,
     size: usize,
-    kind: u32,
     readonly: bool,
+    direct: bool,
 }
 
 impl Region {
@@ -29,8 +29,8 @@ impl Region {
         RamDevice {
             host: memory.as_mut_ptr().wrapping_add(MARGIN),
             size: self.size as u64,
-            kind: self.kind,
             readonly: self.readonly,
+            direct: self.direct,
         }
     }
 
@@ -48,14 +48,14 @@ fn any_region() -> impl Strategy<Value = Region> {
     (
         prop::collection::vec(any::<u8>(), SIZE + 2 * MARGIN),
         0..=SIZE,
-        prop_oneof![0..3_u32, any::<u32>()],
+        any::<bool>(),
         any::<bool>(),
     )
-        .prop_map(|(memory, size, kind, readonly)| Region {
+        .prop_map(|(memory, size, readonly, direct)| Region {
             memory,
             size,
-            kind,
             readonly,
+            direct,
         })
 }
 
@@ -178,13 +178,13 @@ proptest! {
     }
 
     #[test]
-    fn a_pointer_is_handed_out_into_memory_like_regions_only(
+    fn a_pointer_is_handed_out_into_direct_regions_only(
         region in any_region(),
         is_write: bool,
     ) {
         let rd = region.description(&mut region.memory.clone());
         // SAFETY: nothing but the description is looked at.
-        let may = unsafe { ram_device_may_map(&rd, is_write) };
-        prop_assert_eq!(may, region.kind == 1 && !(region.readonly && is_write));
+        let gives = unsafe { ram_device_gives_pointer(&rd, is_write) };
+        prop_assert_eq!(gives, region.direct && !(region.readonly && is_write));
     }
 }
