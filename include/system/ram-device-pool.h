@@ -134,7 +134,7 @@ bool ram_device_is_buffer(const void *pointer);
 void *ram_device_discard(hwaddr *len);
 
 /**
- * ram_device_wait() - have the budget's bottom half scheduled when memory is back
+ * ram_device_wait() - have the budget's bottom half run when memory is back
  *
  * @request: a request that was answered RAM_DEVICE_LATER, its buffers returned
  * @waits: set to true if it has to wait
