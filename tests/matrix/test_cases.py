@@ -10,7 +10,6 @@ import places
 import pytest
 from cases import (
     disks,
-    expected,
     expected_of_direct,
     expected_of_stock,
     is_possible,
@@ -44,7 +43,6 @@ from dimensions import (
     READ,
     RNG,
     SCSI,
-    SEND,
     STORAGE_DEVICES,
     STORAGE_REQUESTS,
     UPPER_ODD,
@@ -131,13 +129,6 @@ def test_what_lies_in_bars_is_counted() -> None:
         **dict.fromkeys((*BARS, *ODD), 16384),
         LIST: 16384 * 5 // 8,
         LIST_ODD: 16384 - places.ODD_RAM,
-    }
-
-
-def test_every_request_must_succeed_but_what_an_e1000e_cannot_map_at_once() -> None:
-    cases = other_cases() + [case for disk in disks(FILE) for case in storage_cases(disk)]
-    assert {(case.device, case.operation, case.place) for case in cases if expected(case) != OK} == {
-        (E1000E, SEND, place) for place in BORDERS
     }
 
 
