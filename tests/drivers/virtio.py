@@ -22,8 +22,9 @@ BLOCK_DEVICE = 2
 
 DESC_NEXT, DESC_WRITE = 1, 2
 QUEUE_SIZE = 64
-# Where the three parts of a queue are in its page.
-DESCRIPTORS, AVAILABLE, USED = QUEUE_PARTS = 0x000, 0x400, 0x800
+# A queue's parts begin at so many bytes for each of its entries; it has LENGTH of them in all.
+DESCRIPTORS, AVAILABLE, USED = PARTS = 0, 16, 32
+LENGTH = 64
 
 
 class Transport(ABC):
@@ -49,13 +50,13 @@ class Transport(ABC):
     def accept(self, features: int) -> None: ...
 
     @abstractmethod
-    def enable_queue(self, index: int, page: int) -> None:
-        """Let the queue of QUEUE_SIZE entries whose parts are in this page work."""
+    def enable_queue(self, index: int, page: int, entries: int) -> None:
+        """Let the queue of so many entries whose parts are from this page on work."""
 
     @abstractmethod
     def notify(self, queue: int) -> None: ...
 
-    def set_up(self, wanted: int, queues: int, pages: Pages) -> list[Virtqueue]:
+    def set_up(self, wanted: int, queues: int, pages: Pages, entries: int = QUEUE_SIZE) -> list[Virtqueue]:
         """Reset the device and make it ready, with those of the wanted features that it offers."""
         self.status = 0
         self.status = ACKNOWLEDGE | DRIVER
@@ -66,9 +67,8 @@ class Transport(ABC):
             raise EmulatorError("the virtio device doesn't accept its own features")
         made = []
         for index in range(queues):
-            page = pages.take()
-            self.enable_queue(index, page)
-            made.append(Virtqueue(self, index, page))
+            made.append(Virtqueue(self, index, pages.take(LENGTH * entries), entries))
+            self.enable_queue(index, made[-1].page, entries)
         self.status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
         return made
 
@@ -76,11 +76,13 @@ class Transport(ABC):
 class Virtqueue:
     """A split virtqueue with at most one chain in flight."""
 
-    def __init__(self, transport: Transport, index: int, page: int) -> None:
+    def __init__(self, transport: Transport, index: int, page: int, entries: int) -> None:
         self.transport = transport
         self._qtest = transport.qtest
         self.index = index
         self.page = page
+        self.entries = entries
+        self.available, self.used = page + AVAILABLE * entries, page + USED * entries
         self._submitted = 0
 
     def submit(self, readable: Sequence[Segment], writable: Sequence[Segment]) -> None:
@@ -88,14 +90,14 @@ class Virtqueue:
         chain = [(segment, 0) for segment in readable] + [(segment, DESC_WRITE) for segment in writable]
         last = len(chain) - 1
         table = b"".join(
-            struct.pack("<QIHH", part.address, part.size, flags | (DESC_NEXT if i < last else 0), (i + 1) % QUEUE_SIZE)
+            struct.pack("<QIHH", part.address, part.size, flags | (DESC_NEXT if i < last else 0), (i + 1) % self.entries)
             for i, (part, flags) in enumerate(chain)
         )
         self._submitted = (self._submitted + 1) & 0xFFFF
         # The ring's flags, its index, and the ring: all its entries name descriptor 0.
-        ring = struct.pack("<HH", 0, self._submitted) + bytes(2 * QUEUE_SIZE)
-        self._qtest.write(self.page + DESCRIPTORS, table)
-        self._qtest.write(self.page + AVAILABLE, ring)
+        ring = struct.pack("<HH", 0, self._submitted) + bytes(2 * self.entries)
+        self._qtest.write(self.page, table)
+        self._qtest.write(self.available, ring)
         self.transport.notify(self.index)
 
     def wait(self, timeout: float = ANSWER_SECONDS) -> int:
@@ -105,40 +107,41 @@ class Virtqueue:
         """
 
         def used() -> bool:
-            (index,) = struct.unpack("<H", self._qtest.read(self.page + USED + 2, 2))
+            (index,) = struct.unpack("<H", self._qtest.read(self.used + 2, 2))
             if index != self._submitted and self.transport.status & DEVICE_NEEDS_RESET:
                 raise DeviceNeedsReset
             return bool(index == self._submitted)
 
         wait_until(used, f"queue {self.index} of the virtio device", timeout)
-        slot = (self._submitted - 1) % QUEUE_SIZE
-        (written,) = struct.unpack("<I", self._qtest.read(self.page + USED + 4 + 8 * slot + 4, 4))
+        slot = (self._submitted - 1) % self.entries
+        (written,) = struct.unpack("<I", self._qtest.read(self.used + 4 + 8 * slot + 4, 4))
         return int(written)
 
 
 class DeepQueue:
-    """A set-up virtqueue that takes its chains by batches of BATCH, all in flight at once.
+    """A set-up virtqueue that takes its chains by batches, all of a batch in flight at once.
 
-    A batch is put into the ring only when the one before was answered. BATCH divides the queue's size, and a chain
+    A batch is put into the ring only when the one before was answered. It divides the queue's size, and a chain
     has the same place in each batch, so the ring's entries never change: a device that looks at the ring while
     it is written sees nothing wrong.
     """
 
-    BATCH, LONGEST_CHAIN = 16, QUEUE_SIZE // 16
-    AVAILABLE_EVENT = USED + 4 + 8 * QUEUE_SIZE
+    LONGEST_CHAIN = 4
+    BATCH = QUEUE_SIZE // LONGEST_CHAIN
+    """A queue of the usual size has so many chains in flight."""
 
     def __init__(self, queue: Virtqueue) -> None:
         self._queue = queue
         self._qtest = queue.transport.qtest
         self._submitted = 0
-        entries = [i % self.BATCH * self.LONGEST_CHAIN for i in range(QUEUE_SIZE)]
-        self._qtest.write(queue.page + AVAILABLE, struct.pack(f"<{2 + QUEUE_SIZE}H", 0, 0, *entries))
+        self.batch = queue.entries // self.LONGEST_CHAIN
+        entries = [i % self.batch * self.LONGEST_CHAIN for i in range(queue.entries)]
+        self._qtest.write(queue.available, struct.pack(f"<{2 + queue.entries}H", 0, 0, *entries))
 
     @classmethod
     def table(cls, chains: Sequence[tuple[Sequence[Segment], Sequence[Segment]]]) -> bytes:
         """The descriptors of a batch: each chain's readable and writable segments."""
-        assert len(chains) == cls.BATCH
-        table = bytearray(16 * QUEUE_SIZE)
+        table = bytearray(16 * cls.LONGEST_CHAIN * len(chains))
         for number, (readable, writable) in enumerate(chains):
             parts = [(segment, 0) for segment in readable] + [(segment, DESC_WRITE) for segment in writable]
             first = number * cls.LONGEST_CHAIN
@@ -149,17 +152,19 @@ class DeepQueue:
 
     def submit(self, table: bytes) -> None:
         """Give the device a batch of chains, described by table()."""
-        self._submitted = (self._submitted + self.BATCH) & 0xFFFF
-        self._qtest.write(self._queue.page + DESCRIPTORS, table)
-        self._qtest.write16(self._queue.page + AVAILABLE + 2, self._submitted)
+        assert len(table) == 16 * self._queue.entries
+        self._submitted = (self._submitted + self.batch) & 0xFFFF
+        self._qtest.write(self._queue.page, table)
+        self._qtest.write16(self._queue.available + 2, self._submitted)
         self._queue.transport.notify(self._queue.index)
 
     def is_taken(self) -> bool:
         """Whether the device has taken every chain out of the ring; it tells so by EVENT_INDEX, if it was accepted."""
-        return self._qtest.read16(self._queue.page + self.AVAILABLE_EVENT) == self._submitted
+        event = self._queue.used + 4 + 8 * self._queue.entries
+        return self._qtest.read16(event) == self._submitted
 
     def is_answered(self) -> bool:
-        return self._qtest.read16(self._queue.page + USED + 2) == self._submitted
+        return self._qtest.read16(self._queue.used + 2) == self._submitted
 
 
 class VirtioMmio(Transport):
@@ -203,12 +208,12 @@ class VirtioMmio(Transport):
             self._set(self.DRIVER_FEATURES_SEL, word)
             self._set(self.DRIVER_FEATURES, features >> (32 * word) & 0xFFFF_FFFF)
 
-    def enable_queue(self, index: int, page: int) -> None:
+    def enable_queue(self, index: int, page: int, entries: int) -> None:
         self._set(self.QUEUE_SEL, index)
-        self._set(self.QUEUE_NUM, QUEUE_SIZE)
-        for register, part in zip((self.QUEUE_DESC, self.QUEUE_DRIVER, self.QUEUE_DEVICE), QUEUE_PARTS, strict=True):
-            self._set(register, page + part & 0xFFFF_FFFF)
-            self._set(register + 4, page + part >> 32)
+        self._set(self.QUEUE_NUM, entries)
+        for register, part in zip((self.QUEUE_DESC, self.QUEUE_DRIVER, self.QUEUE_DEVICE), PARTS, strict=True):
+            self._set(register, page + part * entries & 0xFFFF_FFFF)
+            self._set(register + 4, page + part * entries >> 32)
         self._set(self.QUEUE_READY, 1)
 
     def notify(self, queue: int) -> None:
@@ -272,12 +277,12 @@ class VirtioPci(Transport):
             self.qtest.write32(self._common + self.DRIVER_FEATURE_SELECT, word)
             self.qtest.write32(self._common + self.DRIVER_FEATURE, features >> (32 * word) & 0xFFFF_FFFF)
 
-    def enable_queue(self, index: int, page: int) -> None:
+    def enable_queue(self, index: int, page: int, entries: int) -> None:
         self.qtest.write16(self._common + self.QUEUE_SELECT, index)
-        self.qtest.write16(self._common + self.QUEUE_COUNT, QUEUE_SIZE)
-        for register, part in zip((self.QUEUE_DESC, self.QUEUE_DRIVER, self.QUEUE_DEVICE), QUEUE_PARTS, strict=True):
-            self.qtest.write32(self._common + register, page + part & 0xFFFF_FFFF)
-            self.qtest.write32(self._common + register + 4, page + part >> 32)
+        self.qtest.write16(self._common + self.QUEUE_COUNT, entries)
+        for register, part in zip((self.QUEUE_DESC, self.QUEUE_DRIVER, self.QUEUE_DEVICE), PARTS, strict=True):
+            self.qtest.write32(self._common + register, page + part * entries & 0xFFFF_FFFF)
+            self.qtest.write32(self._common + register + 4, page + part * entries >> 32)
         offset = self.qtest.read16(self._common + self.QUEUE_NOTIFY_OFF)
         self._doorbells[index] = self._notify + offset * self._multiplier
         self.qtest.write16(self._common + self.QUEUE_ENABLE, 1)

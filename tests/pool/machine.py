@@ -13,7 +13,7 @@ from pathlib import Path
 from drivers import pci
 from drivers.pages import Pages
 from drivers.request import wait_until
-from drivers.virtio import EVENT_INDEX, DeepQueue, Virtqueue, VirtioPci
+from drivers.virtio import EVENT_INDEX, QUEUE_SIZE, DeepQueue, Virtqueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR, Segment
 from machines.qtest_client import Emulator
 
@@ -38,10 +38,10 @@ class Machine:
     pages: Pages
     window: pci.Window
 
-    def disk(self, number: int, queues: int = 1) -> list[Virtqueue]:
+    def disk(self, number: int, queues: int = 1, entries: int = QUEUE_SIZE) -> list[Virtqueue]:
         """Set up a disk; its queues."""
         function = pci.Function(self.emulator.qtest, FIRST_DISK_SLOT + number)
-        return VirtioPci(function, self.window).set_up(EVENT_INDEX, queues, self.pages)
+        return VirtioPci(function, self.window).set_up(EVENT_INDEX, queues, self.pages, entries)
 
     def bar(self, offset: int, size: int) -> bytes:
         with self.storage.open("rb") as file:
@@ -118,7 +118,8 @@ def machine(emulator: Path, folder: Path, size: int, options: Sequence[str], bud
         yield Machine(running, storage, size, Pages(qtest), pci.Window(REGISTERS))
 
 
-def disk_options(number: int, image: Path, queues: int = 1, iothread: bool = False) -> list[str]:
+def disk_options(number: int, image: Path, queues: int = 1, iothread: bool = False,
+                 entries: int = QUEUE_SIZE) -> list[str]:
     """The emulator's arguments for a disk whose requests blkdebug can hold."""
     thread = f",iothread=thread{number}" if iothread else ""
     return [
@@ -127,22 +128,22 @@ def disk_options(number: int, image: Path, queues: int = 1, iothread: bool = Fal
         "-blockdev", f"driver=blkdebug,node-name=debug{number},image=file{number}",
         "-blockdev", f"driver=raw,node-name=raw{number},file=debug{number}",
         "-device", f"virtio-blk-pci,id=disk{number},addr={FIRST_DISK_SLOT + number:x}.0,drive=raw{number},"
-                   f"num-queues={queues},disable-legacy=on{thread}",
+                   f"num-queues={queues},queue-size={entries},disable-legacy=on{thread}",
     ]  # fmt: skip
 
 
 class Batch:
-    """Requests of a disk's queue, DeepQueue.BATCH of them, in flight at once."""
+    """Requests of a disk's queue, a batch of them in flight at once."""
 
     def __init__(self, machine: Machine, queue: Virtqueue) -> None:
         self._qtest = machine.emulator.qtest
         self._queue = DeepQueue(queue)
-        self._heads = machine.pages.take()
+        self._heads = machine.pages.take(32 * self._queue.batch)
 
     def submit(self, from_disk: bool, sector: int, address: int, size: int) -> None:
         """Move as many pieces of `size` bytes side by side, between the disk from `sector` and memory."""
         chains = []
-        for number in range(DeepQueue.BATCH):
+        for number in range(self._queue.batch):
             head = self._heads + 32 * number
             kind = REQUEST_IN if from_disk else REQUEST_OUT
             request = struct.pack("<IIQ", kind, 0, sector + number * size // SECTOR) + bytes([NO_STATUS_YET])
@@ -156,4 +157,4 @@ class Batch:
         return self._queue.is_answered()
 
     def statuses(self) -> set[int]:
-        return {self._qtest.read8(self._heads + 32 * number + HEADER_SIZE) for number in range(DeepQueue.BATCH)}
+        return {self._qtest.read8(self._heads + 32 * number + HEADER_SIZE) for number in range(self._queue.batch)}
