@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import struct
 from pathlib import Path
 
@@ -159,6 +160,25 @@ def test_c7_a_write_out_of_a_device_that_is_gone_fails_and_changes_nothing(
             disk.transfer(False, turn, [Segment(BAR + turn, size)])
             contents = contents[: turn * 512] + data + contents[turn * 512 + size :]
             assert image.read_bytes() == contents
+
+
+@pytest.mark.parametrize("iothread", [False, True])
+def test_c7_a_device_that_is_gone_ends_nothing_whatever_the_parent_has_blocked(tmp_path: Path, iothread: bool) -> None:
+    (image,) = images(tmp_path, 1, MIB)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGBUS})
+    try:
+        with machine(emulators.wanted("patched"), tmp_path, MIB, disk_options(0, image, 1, iothread)) as running:
+            disk = blk(running)
+            running.take_device_away()
+            with pytest.raises(RequestFailed):
+                disk.transfer(False, 0, [Segment(BAR, 4096)])
+            # An access of the main thread, which a vCPU's would be like.
+            assert running.emulator.qtest.read(BAR, 8) == b"\xff" * 8
+            running.bring_device_back()
+            disk.transfer(True, 0, [Segment(BAR, MIB)])
+            assert running.bar(0, MIB) == image.read_bytes()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def scsi_or_nvme(running: Machine, kind: str) -> VirtioScsi | Nvme:
