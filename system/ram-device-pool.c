@@ -447,6 +447,28 @@ bool ram_device_unmap(void *pointer, bool is_write, hwaddr access_len)
     return true;
 }
 
+void ram_device_update(const RamDevice *rd, hwaddr offset, const void *data,
+                       hwaddr len)
+{
+    const uint64_t first = (uintptr_t)rd->host + offset;
+    const uint64_t last = first + len - 1;
+    IntervalTreeRoot *buffers = &pool.buffers[true];
+
+    if (!qatomic_read(&buffers->rb_leftmost)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&pool.lock);
+    for (IntervalTreeNode *node = interval_tree_iter_first(buffers, first, last);
+         node; node = interval_tree_iter_next(node, first, last)) {
+        RamDeviceBuffer *buffer = container_of(node, RamDeviceBuffer, node);
+        const uint64_t from = MAX(node->start, first);
+
+        memcpy(buffer_memory(buffer) + (from - node->start),
+               (const uint8_t *)data + (from - first),
+               MIN(node->last, last) - from + 1);
+    }
+}
+
 bool ram_device_is_buffer(const void *pointer)
 {
     QEMU_LOCK_GUARD(&pool.lock);

@@ -66,6 +66,12 @@ bool ram_device_fill(void *buffer, hwaddr len)
     return true;
 }
 
+void ram_device_update(const RamDevice *rd, hwaddr offset, const void *data,
+                       hwaddr len)
+{
+    g_assert_not_reached();
+}
+
 bool ram_device_unmap(void *buffer, bool is_write, hwaddr access_len)
 {
     return false;

@@ -20,6 +20,7 @@
 
 #include "exec/hwaddr.h"
 #include "qemu/units.h"
+#include "system/ram-device.h"
 #include "system/ram-device-pages.h"
 
 /* Bytes that each budget may have in use; "x-ram-device-buffer-size" */
@@ -114,6 +115,22 @@ bool ram_device_fill(void *buffer, hwaddr len);
  * Returns: false if it is no buffer.
  */
 bool ram_device_unmap(void *buffer, bool is_write, hwaddr access_len);
+
+/**
+ * ram_device_update() - tell the buffers what was written past them
+ *
+ * Who writes to a device by its address, while a buffer that is going to be
+ * written has the same bytes, would see them overwritten.  virtio-scsi maps a
+ * request's data, and the disk model writes by the address what it answers
+ * without a disk.
+ *
+ * @rd: the region
+ * @offset: bytes from the region's start
+ * @data: what was written there
+ * @len: its length in bytes
+ */
+void ram_device_update(const RamDevice *rd, hwaddr offset, const void *data,
+                       hwaddr len);
 
 /**
  * ram_device_is_buffer() - is this a snapshot of a RAM device?
