@@ -18,7 +18,6 @@
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "emulator_symbols.h"
 #include "system/ram-device.h"
 
 /* Above everything that the machine "virt" has, and below 2^48. */
@@ -80,11 +80,7 @@ static bool (*read_directly)(const RamDevice *, uint64_t offset, void *ram,
 static bool (*write_directly)(const RamDevice *, uint64_t offset,
                               const void *ram, uint64_t len);
 
-static const struct {
-    const char *name;
-    void *pointer;
-    bool only_patched;
-} SYMBOLS[] = {
+static const EmulatorSymbol SYMBOLS[] = {
     { "address_space_memory", &address_space_memory },
     { "get_system_memory", &get_system_memory },
     { "object_get_root", &object_get_root },
@@ -340,36 +336,6 @@ static Measured *function(const char *name)
     return NULL;
 }
 
-static int find_base(struct dl_phdr_info *info, size_t size, void *base)
-{
-    *(uintptr_t *)base = info->dlpi_addr;
-    return 1; /* The program itself comes first. */
-}
-
-static void resolve(const char *symbols)
-{
-    uintptr_t base;
-
-    dl_iterate_phdr(find_base, &base);
-    for (size_t i = 0; i < sizeof(SYMBOLS) / sizeof(SYMBOLS[0]); i++) {
-        size_t len = strlen(SYMBOLS[i].name);
-        const char *at = symbols;
-
-        while (at && (strncmp(at, SYMBOLS[i].name, len) || at[len] != '=')) {
-            at = strchr(at, ',');
-            at = at ? at + 1 : NULL;
-        }
-        if (at) {
-            uintptr_t address = base + strtoul(at + len + 1, NULL, 16);
-
-            memcpy(SYMBOLS[i].pointer, &address, sizeof(address));
-        } else if (!SYMBOLS[i].only_patched) {
-            fprintf(stderr, "dispatch.so: no symbol %s\n", SYMBOLS[i].name);
-            _exit(3);
-        }
-    }
-}
-
 static void serve(int socket)
 {
     Bench regions[] = {
@@ -422,7 +388,8 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 
     if (symbols && fd && syscall(SYS_gettid) == getpid()) {
         if (!bql_locked) {
-            resolve(symbols);
+            resolve_symbols("dispatch.so", SYMBOLS,
+                            sizeof(SYMBOLS) / sizeof(SYMBOLS[0]), symbols);
         }
         if (!bql_locked()) {
             serve(atoi(fd));

@@ -41,16 +41,22 @@ def size(count: int) -> str:
     return f"{count // KIB} KiB" if count >= KIB else f"{count} B"
 
 
-def table(sections: Sequence[tuple[str, Sequence[Comparison]]]) -> str:
-    """All comparisons under the headings of their sections, in columns."""
-    rows = [row for _, comparisons in sections for row in (comparison.row() for comparison in comparisons)]
-    widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines of columns; numbers end where their column does."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 
     def line(row: Sequence[str]) -> str:
         first, *numbers = (f"{cell:<{widths[0]}}" if not i else f"{cell:>{widths[i]}}" for i, cell in enumerate(row))
         return "  ".join([f"  {first}", *numbers]).rstrip()
 
-    lines = [line(HEADINGS)]
+    return [line(row) for row in rows]
+
+
+def table(sections: Sequence[tuple[str, Sequence[Comparison]]]) -> str:
+    """All comparisons under the headings of their sections, in columns."""
+    headings, *rows = aligned([HEADINGS, *(compared.row() for _, comparisons in sections for compared in comparisons)])
+    lines = [headings]
     for heading, comparisons in sections:
-        lines += ["", heading, *(line(comparison.row()) for comparison in comparisons)]
+        lines += ["", heading, *rows[: len(comparisons)]]
+        rows = rows[len(comparisons) :]
     return "\n".join(lines)

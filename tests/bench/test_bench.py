@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make bench measures what it says: each timed call moves its bytes, in both emulators. No time is asserted."""
+"""make bench measures what it says: each timed call or request moves its bytes. No time is asserted."""
 
 from __future__ import annotations
 

@@ -49,14 +49,14 @@ class Call:
         return f"{self.function} {region} {lock} {'write' if self.is_write else 'read'} {self.size}"
 
 
-def build(folder: Path) -> Path:
-    """The shared object that goes into the emulators."""
-    built = folder / "dispatch.so"
+def build(folder: Path, source: Path = SOURCE) -> Path:
+    """A shared object that goes into the emulators."""
+    built = folder / f"{source.stem}.so"
     command = [*shlex.split(os.environ.get("CC", "cc")), "-O2", "-Wall", "-Werror", "-shared", "-fPIC",
-               f"-I{INCLUDE}", "-o", str(built), str(SOURCE)]  # fmt: skip
+               f"-I{INCLUDE}", "-o", str(built), str(source)]  # fmt: skip
     done = subprocess.run(command, text=True, capture_output=True)
     if done.returncode != 0:
-        raise MachineError(f"{SOURCE.name} doesn't compile:\n{done.stderr}")
+        raise MachineError(f"{source.name} doesn't compile:\n{done.stderr}")
     return built
 
 

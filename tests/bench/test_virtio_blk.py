@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The virtio-blk section of make bench measures what it says: each drive moves its bytes. No time is asserted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import blk_speed
+import pytest
+from blk_drives import DRIVES, NULL, Drive
+from blk_machine import BOUNCED, DIRECT, RAM, SMALL_PAGES, STOCK
+from blk_speed import SIZES, Effort, Row, Series
+from blk_table import table
+from machines import emulators
+from machines.error import MachineError
+from ratio import KIB
+from timed_emulator import build
+
+ADDED_BAR = Path(__file__).with_name("added_bar.c")
+SHORT = Effort(rounds=1, round_seconds=0)
+
+
+def start(variant: str, folder: Path) -> blk_speed.Start:
+    """How the emulator under test is started."""
+    emulator, image = emulators.wanted(variant), blk_speed.make_image(folder)
+    if variant == "stock":
+        return blk_speed.stock(emulator, image, build(folder, ADDED_BAR))
+    return blk_speed.patched(emulator, image)
+
+
+@pytest.mark.parametrize(("variant", "places"), [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("stock", {STOCK})])
+def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[str], tmp_path: Path) -> None:
+    rows, skipped = blk_speed.compare(start(variant, tmp_path), tmp_path, SHORT)
+    drives = [str(drive) for drive in (NULL, *DRIVES) if not any(text.startswith(f"{drive}:") for text in skipped)]
+    assert len(drives) + len(skipped) == 1 + len(DRIVES)
+    wanted = [
+        (drive, place, from_disk, size)
+        for drive in drives for place in places for from_disk in (True, False) for size in SIZES
+    ]  # fmt: skip
+    assert sorted((str(row.drive), row.place, row.from_disk, row.size) for row in rows) == sorted(wanted)
+    assert all(ratio > 0 for row in rows for ratio in (*row.speed(), *row.processor_time()))
+    printed = table(rows).splitlines()
+    assert len([line for line in printed if "KiB" in line or "MiB" in line]) == len(rows)
+    assert {f"{place}: {drive}" for place in places for drive in drives} <= set(printed)
+
+
+@pytest.mark.parametrize("place", [RAM, SMALL_PAGES, BOUNCED, DIRECT])
+def test_bytes_that_are_not_moved_are_an_error(place: str, tmp_path: Path) -> None:
+    """null-co says that it has done what it hasn't."""
+    with start("patched", tmp_path)(tmp_path, NULL) as machine:
+        (chosen,) = (each for each in machine.places if each.name == place)
+        with pytest.raises(MachineError, match="other bytes"):
+            machine.check_contents(4 * KIB, chosen, "seed")
+
+
+def test_what_an_emulator_refuses_for_another_reason_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"page cache, native: .*\n.*requires cache.direct=on"):
+        blk_speed.compare(start("patched", tmp_path), tmp_path, SHORT, [Drive(False, "native")])
+
+
+@pytest.mark.parametrize("complaint", [
+    "aio=io_uring was specified, but is not supported in this build.",
+    "Unable to use linux io_uring, falling back to thread pool: Function not implemented",
+])  # fmt: skip
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_drive_that_the_emulator_lacks_is_skipped_by_name(complaint: str, ends: bool, tmp_path: Path) -> None:
+    real, wrapper = emulators.wanted("patched"), tmp_path / "emulator"
+    answer = f"echo 'qemu: {complaint}' >&2{'; exit 1' if ends else ''}"
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *aio=io_uring*) {answer};; esac\nexec "{real}" "$@"\n')
+    wrapper.chmod(0o755)
+    begun = blk_speed.patched(wrapper, blk_speed.make_image(tmp_path))
+    drives = [Drive(False, "threads"), Drive(False, "io_uring")]
+    rows, skipped = blk_speed.compare(begun, tmp_path, SHORT, drives)
+    assert {row.drive for row in rows} == {drives[0]}
+    assert skipped == [f"page cache, io_uring: qemu: {complaint}"]
+
+
+def row(drive: Drive, ram: Series, other: Series) -> Row:
+    return Row(drive, BOUNCED, True, 64 * KIB, ram, other)
+
+
+def test_the_table_has_ratios_of_rounds_and_the_share_of_null_co() -> None:
+    """The machine was slow in the second round; half as fast is 0.5, twice the processor time is 2."""
+    threads = Drive(False, "threads")
+    real = row(threads, Series([10e3, 90e3, 20e3], [4e3, 9e3, 5e3]), Series([20e3, 100e3, 50e3], [8e3, 9e3, 20e3]))
+    null = row(NULL, Series([2e3], [1e3]), Series([2e3], [1e3]))
+    lines = table([null, real]).splitlines()
+    assert lines[-2] == f"{BOUNCED}: {threads}"
+    assert lines[-1].split() == ["read", "64", "KiB", "20.0", "5.0", "0.40", "0.50", "0.90", "1.00", "2.00", "4.00",
+                                 "10", "%", "20", "%"]  # fmt: skip
