@@ -104,7 +104,7 @@ help:
 	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
 	@echo "               each access that they make to a device, held against C1 to C3"
-	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and the routines beside memmove()"
+	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and virtio-blk into a BAR beside RAM"
 	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"
 	@echo "make suites    QEMU's own suites (unit, rust, qtest, functional) on stock and patched builds, side by side"
 	@echo "make build     the patched emulator alone"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's virtio-blk driver that costs next to nothing: its rings are memory that it shares with the emulator.
 
-DEPTH requests are in flight. When REFILL of them are answered, these are made again, by one notification, which is the only
-command of the qtest protocol. Whether they are answered is seen in the used ring.
+DEPTH requests are in flight. When REFILL of them are answered, these are made again, by one notification, which is the
+only command of the qtest protocol. Whether they are answered is seen in the used ring.
 """
 
 from __future__ import annotations

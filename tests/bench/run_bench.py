@@ -4,9 +4,9 @@
     run_bench.py --stock EMULATOR --patched EMULATOR --work FOLDER [--only SECTION] [--rounds N] [--criterion-rounds N]
                  [--disk-rounds N] [--disk-folder FOLDER]
 
-The device is ordinary memory: what is seen is what the CPU does, not what a bus does. The times of accesses are processor
-times of the thread that is measured, those of virtio-blk both; the machine may have other things to do, but a quiet one
-gives narrower columns.
+The device is ordinary memory: what is seen is what the CPU does, not what a bus does. The times of accesses are
+processor times of the thread that is measured; of virtio-blk's requests there are times by the clock as well. The
+machine may have other things to do, but a quiet one gives narrower columns.
 """
 
 from __future__ import annotations
