@@ -24,8 +24,9 @@ DESCRIPTORS_EACH = 3
 HEAD_STRIDE = 32
 NO_INTERRUPT = 1
 ANSWER_SECONDS = 60.0
-# A pause between two looks. Linux adds a timer's slack to it, which is 50 microseconds unless it is told otherwise.
-PAUSE = 5e-6
+# A pause between two looks is this part of the time waited so far, lest looking takes a processor away from what is
+# timed, and at least so many seconds. Linux adds a timer's slack to it, 50 microseconds unless it is told otherwise.
+PAUSE_PART, SHORTEST_PAUSE = 1 / 16, 5e-6
 PR_SET_TIMERSLACK = 29
 
 
@@ -109,10 +110,11 @@ class PolledQueue:
 
     def _wait(self, wanted: int) -> list[int]:
         """The first descriptors of those that are answered, when there are as many as wanted."""
-        deadline = time.monotonic() + ANSWER_SECONDS
+        begun = time.monotonic()
         while (self._used_index[1] - self._seen) & 0xFFFF < wanted:
-            time.sleep(PAUSE)
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            time.sleep(max(waited * PAUSE_PART, SHORTEST_PAUSE))
+            if waited > ANSWER_SECONDS:
                 raise NoAnswer(f"virtio-blk has left requests unanswered for {ANSWER_SECONDS:.0f} s")
         until = self._used_index[1]
         answered = []
