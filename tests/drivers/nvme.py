@@ -22,8 +22,12 @@ CC_ENABLED = 6 << 16 | 4 << 20 | 1
 CSTS_READY, CSTS_FATAL = 1, 2
 
 CREATE_IO_SUBMISSION_QUEUE, CREATE_IO_COMPLETION_QUEUE = 0x01, 0x05
-FLUSH, WRITE, READ, WRITE_ZEROES = 0x00, 0x01, 0x02, 0x08
-NAMESPACE = 1
+GET_LOG_PAGE, IDENTIFY, SET_FEATURES, GET_FEATURES = 0x02, 0x06, 0x09, 0x0A
+IDENTIFY_CONTROLLER, SMART_LOG, TIMESTAMP = 1, 2, 0x0E
+FLUSH, WRITE, READ, COMPARE, WRITE_ZEROES, DATA_SET_MANAGEMENT = 0x00, 0x01, 0x02, 0x05, 0x08, 0x09
+DEALLOCATE = 4
+RANGE_SIZE = 16
+NAMESPACE, NO_NAMESPACE, EVERY_NAMESPACE = 1, 0, 0xFFFF_FFFF
 USES_SGL = 1 << 6  # PSDT, in the second byte of a command
 SGL_DATA_BLOCK, SGL_LAST_SEGMENT = 0x00, 0x30
 SGL_SIZE = 16
@@ -72,9 +76,9 @@ class Nvme:
         self._list = pages.take(2 * PAGE)
         self._set(CC, 0)
         wait_until(lambda: not self._get(CSTS) & CSTS_READY, "the NVMe controller's reset", ANSWER_SECONDS)
-        admin, self._io = _QueuePair(self, ADMIN, pages), _QueuePair(self, IO, pages)
+        self._admin, self._io = _QueuePair(self, ADMIN, pages), _QueuePair(self, IO, pages)
         self._set(AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1))
-        for register, address in ((ASQ, admin.submissions), (ACQ, admin.completions)):
+        for register, address in ((ASQ, self._admin.submissions), (ACQ, self._admin.completions)):
             self._set(register, address & 0xFFFF_FFFF)
             self._set(register + 4, address >> 32)
         self._set(CC, CC_ENABLED)
@@ -87,7 +91,7 @@ class Nvme:
             (CREATE_IO_SUBMISSION_QUEUE, self._io.submissions, IO << 16 | 1),
         ):
             pointer = struct.pack("<QQ", queue, 0)
-            admin.execute(_command(opcode, 0, 0, pointer, size_and_number, flags), ANSWER_SECONDS)
+            self._admin.execute(_command(opcode, 0, 0, pointer, size_and_number, flags), ANSWER_SECONDS)
 
     def transfer(
         self,
@@ -109,6 +113,33 @@ class Nvme:
     def write_zeroes(self, block: int, count: int, timeout: float = ANSWER_SECONDS) -> None:
         command = _command(WRITE_ZEROES, 0, NAMESPACE, bytes(16), block & 0xFFFF_FFFF, block >> 32, count - 1)
         self._io.execute(command, timeout)
+
+    def compare(self, block: int, data: Segment, timeout: float = ANSWER_SECONDS) -> None:
+        """Have the blocks compared with memory; RequestFailed if they differ."""
+        place = (block & 0xFFFF_FFFF, block >> 32, data.size // BLOCK - 1)
+        self._io.execute(_command(COMPARE, 0, NAMESPACE, self._prp(data)[0], *place), timeout)
+
+    def deallocate(self, ranges: Segment, timeout: float = ANSWER_SECONDS) -> None:
+        """Give up the blocks that block_ranges() has described there."""
+        count = ranges.size // RANGE_SIZE
+        pointer = self._prp(ranges)[0]
+        self._io.execute(_command(DATA_SET_MANAGEMENT, 0, NAMESPACE, pointer, count - 1, DEALLOCATE), timeout)
+
+    def identify(self, into: Segment, timeout: float = ANSWER_SECONDS) -> None:
+        """What the controller says of itself, a page."""
+        command = _command(IDENTIFY, 0, NO_NAMESPACE, self._prp(into)[0], IDENTIFY_CONTROLLER)
+        self._admin.execute(command, timeout)
+
+    def smart_log(self, into: Segment, timeout: float = ANSWER_SECONDS) -> None:
+        words = into.size // 4 - 1
+        command = _command(GET_LOG_PAGE, 0, EVERY_NAMESPACE, self._prp(into)[0], words << 16 | SMART_LOG)
+        self._admin.execute(command, timeout)
+
+    def set_timestamp(self, data: Segment, timeout: float = ANSWER_SECONDS) -> None:
+        self._admin.execute(_command(SET_FEATURES, 0, NO_NAMESPACE, self._prp(data)[0], TIMESTAMP), timeout)
+
+    def get_timestamp(self, into: Segment, timeout: float = ANSWER_SECONDS) -> None:
+        self._admin.execute(_command(GET_FEATURES, 0, NO_NAMESPACE, self._prp(into)[0], TIMESTAMP), timeout)
 
     def ring(self, doorbell: int, value: int) -> None:
         self._set(DOORBELLS + 4 * doorbell, value)
@@ -137,6 +168,11 @@ class Nvme:
 
     def _set(self, register: int, value: int) -> None:
         self.qtest.write32(self._registers + register, value)
+
+
+def block_ranges(ranges: Sequence[tuple[int, int]]) -> bytes:
+    """What the data of deallocate() says: first blocks and counts."""
+    return b"".join(struct.pack("<IIQ", 0, count, block) for block, count in ranges)
 
 
 def _command(opcode: int, flags: int, namespace: int, pointer: bytes, *words: int) -> bytes:

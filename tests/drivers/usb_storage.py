@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's driver for USB mass storage, spoken through qtest: bulk-only transport over xHCI.
 
-One command is in flight at a time. Names and numbers are those of the bulk-only transport 1.0 and of SBC-3.
+One command is in flight at a time. Names and numbers are those of the bulk-only transport 1.0.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from drivers.pages import Pages
 from drivers.request import ANSWER_SECONDS, RequestFailed, Segment, total
-from drivers.virtio_scsi import READ_16, SYNCHRONIZE_CACHE_10, TEST_UNIT_READY, WRITE_16, WRITE_SAME_16
+from drivers.scsi_disk import ScsiDisk
 from drivers.xhci import ENDPOINT_BULK_IN, ENDPOINT_BULK_OUT, Xhci
 
 # The contexts of endpoint 1, in, and endpoint 2, out, which are the bulk endpoints of QEMU's usb-storage.
@@ -21,7 +21,7 @@ COMMAND_SIZE, STATUS_SIZE = 31, 13
 FROM_DEVICE = 0x80
 
 
-class UsbStorage:
+class UsbStorage(ScsiDisk):
     """The mass storage device of an xHCI controller, ready for commands."""
 
     def __init__(self, xhci: Xhci, pages: Pages) -> None:
@@ -31,26 +31,11 @@ class UsbStorage:
         self._status_block = Segment(pages.take(), STATUS_SIZE)
         self._tag = 0
         xhci.open_bulk({BULK_IN: ENDPOINT_BULK_IN, BULK_OUT: ENDPOINT_BULK_OUT})
-        # A disk reports its power-on to the first command.
-        try:
-            self._command(struct.pack(">B5x", TEST_UNIT_READY), False, [], ANSWER_SECONDS)
-        except RequestFailed:
-            self._command(struct.pack(">B5x", TEST_UNIT_READY), False, [], ANSWER_SECONDS)
+        self.power_on()
 
-    def transfer(self, from_disk: bool, block: int, data: Sequence[Segment], timeout: float = ANSWER_SECONDS) -> None:
-        """Read or write, and wait until it is done."""
-        blocks = total(data) // 512
-        cdb = struct.pack(">BBQIBB", READ_16 if from_disk else WRITE_16, 0, block, blocks, 0, 0)
-        self._command(cdb, from_disk, data, timeout)
-
-    def flush(self, timeout: float = ANSWER_SECONDS) -> None:
-        self._command(struct.pack(">B9x", SYNCHRONIZE_CACHE_10), False, [], timeout)
-
-    def write_same(self, block: int, count: int, pattern: Segment, timeout: float = ANSWER_SECONDS) -> None:
-        """Write the one block at `pattern` to all these blocks."""
-        self._command(struct.pack(">BBQIBB", WRITE_SAME_16, 0, block, count, 0, 0), False, [pattern], timeout)
-
-    def _command(self, cdb: bytes, from_device: bool, data: Sequence[Segment], timeout: float) -> None:
+    def command(
+        self, cdb: bytes, from_device: bool, data: Sequence[Segment], timeout: float = ANSWER_SECONDS
+    ) -> None:
         self._tag += 1
         flags = FROM_DEVICE if from_device else 0
         head = struct.pack("<IIIBBB", COMMAND_SIGNATURE, self._tag, total(data), flags, 0, len(cdb))
