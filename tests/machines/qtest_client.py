@@ -154,7 +154,7 @@ class Emulator:
 
     def quit(self) -> None:
         """End the emulator as its user would: it closes its disks."""
-        self._execute("quit", {})
+        self.execute("quit", {})
         try:
             self._process.wait(timeout=REPLY_SECONDS)
         except subprocess.TimeoutExpired:
@@ -185,9 +185,9 @@ class Emulator:
 
     def monitor(self, command: str) -> str:
         """The answer to a command of the human monitor."""
-        return str(self._execute("human-monitor-command", {"command-line": command}))
+        return str(self.execute("human-monitor-command", {"command-line": command}))
 
-    def _execute(self, name: str, arguments: dict[str, str]) -> object:
+    def execute(self, name: str, arguments: dict[str, object]) -> object:
         """What a command of the machine monitor returns."""
         try:
             if not self._greeted:
@@ -198,7 +198,7 @@ class Emulator:
         except (OSError, ValueError) as error:
             raise EmulatorError(f"{error} when the monitor was asked: {name}") from None
 
-    def _ask(self, name: str, arguments: dict[str, str]) -> object:
+    def _ask(self, name: str, arguments: dict[str, object]) -> object:
         self._monitor.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         self._monitor.flush()
         while line := self._monitor.readline():

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -93,16 +92,3 @@ def _qemu_img(*arguments: Sequence[str] | str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr}")
-
-
-def can_be_opened_directly(folder: Path) -> bool:
-    """Whether files in the folder can be opened with O_DIRECT."""
-    probe = folder / "o-direct"
-    probe.touch()
-    try:
-        os.close(os.open(probe, os.O_RDONLY | os.O_DIRECT))
-    except OSError:
-        return False
-    finally:
-        probe.unlink()
-    return True

@@ -10,8 +10,8 @@ import pytest
 import selection
 from cases import disks, other_cases, storage_cases
 from dimensions import CACHES, O_DIRECT, OTHER_REQUESTS, STORAGE_DEVICES
-from images import can_be_opened_directly
 from machine import DIRECT, PATCHED, Variant
+from machines.o_direct import can_be_opened_directly
 from run_matrix import Report, run_on_host, sentence
 from stores import FILE
 
