@@ -27,6 +27,8 @@ IDENTIFY_CONTROLLER, SMART_LOG, TIMESTAMP = 1, 2, 0x0E
 FLUSH, WRITE, READ, COMPARE, WRITE_ZEROES, DATA_SET_MANAGEMENT = 0x00, 0x01, 0x02, 0x05, 0x08, 0x09
 DEALLOCATE = 4
 RANGE_SIZE = 16
+# The controller makes and checks the protection information by itself (PRACT).
+PROTECT = 1 << 29
 NAMESPACE, NO_NAMESPACE, EVERY_NAMESPACE = 1, 0, 0xFFFF_FFFF
 USES_SGL = 1 << 6  # PSDT, in the second byte of a command
 SGL_DATA_BLOCK, SGL_LAST_SEGMENT = 0x00, 0x30
@@ -100,11 +102,12 @@ class Nvme:
         data: Sequence[Segment],
         timeout: float = ANSWER_SECONDS,
         by_sgl: bool = False,
+        protect: bool = False,
     ) -> None:
-        """Read or write. SGL descriptors, one a segment, are used on request, and where PRP entries won't do."""
+        """Read or write; `protect` is for namespaces with protection information. SGL descriptors, one a segment, are used on request, and where PRP entries won't do."""
         by_prp = not by_sgl and len(data) == 1 and data[0].address % PRP_ALIGNMENT == 0
         pointer, flags = self._prp(data[0]) if by_prp else self._sgl(data)
-        place = (block & 0xFFFF_FFFF, block >> 32, total(data) // BLOCK - 1)
+        place = (block & 0xFFFF_FFFF, block >> 32, total(data) // BLOCK - 1 | (PROTECT if protect else 0))
         self._io.execute(_command(READ if from_disk else WRITE, flags, NAMESPACE, pointer, *place), timeout)
 
     def flush(self, timeout: float = ANSWER_SECONDS) -> None:

@@ -94,6 +94,7 @@ def _raw(name: str, node: str = "driver=raw,file=file", file: str = "", more: Se
 
 
 RAW = _raw("raw")
+UNMAPPING = _raw("raw-unmap", "driver=raw,file=file,discard=unmap", "discard=unmap")
 QCOW2 = Graph(
     "qcow2",
     _create_qcow2,

@@ -41,13 +41,15 @@ class Disk(Protocol):
 class Model:
     """A device model: the emulator's arguments for it, and a fresh driver for it.
 
-    `takes_sectors` says that it takes its data sector by sector, and writes each before it asks for the next.
+    `takes_sectors` says that it takes its data sector by sector, and writes each before it asks for the next, and
+    `wants_reset` that its driver resets it when a request has failed on the way.
     """
 
     name: str
     options: Sequence[str]
     driver: Callable[[Machine], Disk]
     takes_sectors: bool = False
+    wants_reset: bool = False
 
 
 def _controller(device: str, disk: str) -> list[str]:
@@ -95,7 +97,7 @@ NVME = Model(
     ["-device", f"nvme,id=controller,drive={NODE},serial=revoked,{SLOT}"],
     lambda running: Nvme(running.function(FIRST_FREE_SLOT), running.window, running.pages),
 )
-USB = Model("usb-storage", _controller("qemu-xhci", "usb-storage,bus=controller.0"), _usb)
+USB = Model("usb-storage", _controller("qemu-xhci", "usb-storage,bus=controller.0"), _usb, wants_reset=True)
 PVSCSI = _of_pci("pvscsi", "pvscsi", PvScsi)
 MEGASAS = _of_pci("megasas", "megasas", MegaSas)
 MPTSAS = _of_pci("mptsas", "mptsas1068", MptSas)

@@ -43,6 +43,7 @@ class Scene:
     """A running machine with the disk. `contents` is what the guest must find on the disk."""
 
     machine: Machine
+    model: Model
     disk: Disk
     files: Sequence[Path]
     contents: bytearray
@@ -69,6 +70,11 @@ class Scene:
         """Take the BAR away from the end of what is left of the request."""
         self.machine.cut_bar(AT + cut.left if cut.left else 0)
 
+    def bring_bar_back(self) -> None:
+        self.machine.bring_bar_back()
+        if self.model.wants_reset:
+            self.disk = self.model.driver(self.machine)
+
     def unchanged(self) -> str:
         """A digest of every byte of the disk's files and of the RAM that no driver uses."""
         ram = self.machine.emulator.qtest.read(self.ram.address, self.ram.size)
@@ -83,7 +89,7 @@ class Scene:
 
     def works(self, size: int) -> None:
         """The BAR is back, and both requests move just what they must."""
-        self.machine.bring_bar_back()
+        self.bring_bar_back()
         written = random.Random(size).randbytes(size)
         self.machine.fill_bar(AT, written)
         self.write(size)
@@ -121,6 +127,6 @@ def scene(
         ram = Segment(running.pages.take(RAM_SIZE), RAM_SIZE)
         for begin in range(0, RAM_SIZE, RAM_SIZE // 4):
             running.emulator.qtest.write(ram.address + begin, random.Random(begin).randbytes(RAM_SIZE // 4))
-        yield Scene(running, model.driver(running), [image, *files], contents, ram)
+        yield Scene(running, model, model.driver(running), [image, *files], contents, ram)
         running.emulator.quit()
     assert digest(graph.contents(image)) == digest(bytes(contents))
