@@ -15,7 +15,7 @@ from machines.qtest_client import Emulator
 
 # Where the BAR is put: within the reach of a device whose addresses are of 32 bits.
 BAR, LARGEST_BAR = pci.LOW_MMIO, 0x1000_0000
-TEST_DEVICE_SLOT, FIRST_FREE_SLOT = 4, 8
+TEST_DEVICE_SLOT, ROOT_PORT_SLOT, FIRST_FREE_SLOT = 4, 5, 8
 REGISTER_BAR, STAGING_BAR, MEMORY_BAR = 0, 1, 2
 # Where the BARs with registers are put.
 REGISTERS = 0x2000_0000
@@ -68,19 +68,29 @@ def machine(
     options: Sequence[str] = (),
     pass_fds: Sequence[int] = (),
     direct: bool = False,
+    behind_port: bool = False,
 ) -> Iterator[Machine]:
-    """Start the emulator with a BAR of that size, which `direct` makes one that pointers are handed out into."""
+    """Start the emulator with a BAR of that size.
+
+    `direct` makes it one that pointers are handed out into, and `behind_port` that of a device that can be unplugged.
+    """
     storage = folder / "bar"
     storage.touch()
     os.truncate(storage, size)
-    at = f"addr={TEST_DEVICE_SLOT:x}.0" + (f",{DIRECT}" if direct else "")
+    at = ("bus=rootport" if behind_port else f"addr={TEST_DEVICE_SLOT:x}.0") + (f",{DIRECT}" if direct else "")
+    port = ["-device", f"pcie-root-port,id=rootport,addr={ROOT_PORT_SLOT:x}.0,chassis=1,slot=1"]
     command = [
         str(emulator), "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
+        *(port if behind_port else []),
         "-device", f"ram-device-testdev,id=gpu,{at},mem-size={size},mem-path={storage}", *options,
     ]  # fmt: skip
     messages = folder / "messages"
     messages.touch()
     with Emulator(command, messages, pass_fds) as running:
         address = BAR if size <= LARGEST_BAR else pci.HIGH_MMIO
-        pci.Function(running.qtest, TEST_DEVICE_SLOT).place_bar(MEMORY_BAR, address)
+        device = pci.Function(running.qtest, TEST_DEVICE_SLOT)
+        if behind_port:
+            pci.open_port(pci.Function(running.qtest, ROOT_PORT_SLOT), bus=1)
+            device = pci.Function(running.qtest, 0, bus=1)
+        device.place_bar(MEMORY_BAR, address)
         yield Machine(running, storage, address, size, Pages(running.qtest), pci.Window(REGISTERS))
