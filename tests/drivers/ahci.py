@@ -72,7 +72,8 @@ class Ahci:
         timeout: float,
     ) -> None:  # fmt: skip
         lba = struct.pack("<Q", block)
-        fis = bytes([HOST_TO_DEVICE, IS_COMMAND, command, features & 0xFF, *lba[:3], LBA_MODE, *lba[3:6], features >> 8])
+        head = [HOST_TO_DEVICE, IS_COMMAND, command, features & 0xFF]
+        fis = bytes([*head, *lba[:3], LBA_MODE, *lba[3:6], features >> 8])
         self._qtest.write(self._table, fis + struct.pack("<H6x", count))
         table = b"".join(struct.pack("<Q4xI", part.address, part.size - 1) for part in data)
         self._qtest.write(self._table + PRDT, table or bytes(16))

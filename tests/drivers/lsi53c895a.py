@@ -57,7 +57,7 @@ class Lsi53c895a(ScsiDisk):
         # A command that fails before its data has moved is a mismatch of phases, and goes on with its status.
         while self._interrupted(timeout) == PHASE_MISMATCH:
             self._qtest.write32(self._registers + DSP, dispatch)
-        if answer := self._qtest.read8(status):
+        if (answer := self._qtest.read8(status)) != GOOD:
             raise RequestFailed(f"the disk behind the lsi53c895a answered with status {answer}")
 
     def _assemble(

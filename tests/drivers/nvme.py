@@ -104,7 +104,10 @@ class Nvme:
         by_sgl: bool = False,
         protect: bool = False,
     ) -> None:
-        """Read or write; `protect` is for namespaces with protection information. SGL descriptors, one a segment, are used on request, and where PRP entries won't do."""
+        """Read or write. SGL descriptors, one a segment, are used on request, and where PRP entries won't do.
+
+        `protect` is for namespaces with protection information.
+        """
         by_prp = not by_sgl and len(data) == 1 and data[0].address % PRP_ALIGNMENT == 0
         pointer, flags = self._prp(data[0]) if by_prp else self._sgl(data)
         place = (block & 0xFFFF_FFFF, block >> 32, total(data) // BLOCK - 1 | (PROTECT if protect else 0))

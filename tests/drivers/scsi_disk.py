@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest's driver for a SCSI disk, whichever host adapter carries the commands. Names and numbers are those of SBC-3."""
+"""A guest's driver for a SCSI disk, whichever host adapter carries the commands.
+
+Names and numbers are those of SBC-3.
+"""
 
 from __future__ import annotations
 

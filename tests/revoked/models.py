@@ -89,6 +89,11 @@ VIRTIO_BLK = Model(
     ["-device", f"virtio-blk-pci,id=controller,drive={NODE},{SLOT}"],
     lambda running: VirtioBlk(running.emulator.qtest, _virtio(running), running.pages),
 )
+VIRTIO_BLK_IOTHREAD = Model(
+    "virtio-blk-iothread",
+    ["-object", "iothread,id=thread", "-device", f"virtio-blk-pci,id=controller,drive={NODE},iothread=thread,{SLOT}"],
+    VIRTIO_BLK.driver,
+)
 VIRTIO_SCSI = Model(
     "virtio-scsi", _scsi("virtio-scsi-pci"), lambda running: VirtioScsi(_virtio(running), running.pages)
 )
@@ -105,4 +110,4 @@ LSI = _of_pci("lsi53c895a", "lsi53c895a", Lsi53c895a)
 AHCI = tuple(_ahci(protocol) for protocol in Ata)
 
 SCSI = (VIRTIO_SCSI, USB, PVSCSI, MEGASAS, MPTSAS, LSI)
-ALL = (VIRTIO_BLK, NVME, *SCSI, *AHCI)
+ALL = (VIRTIO_BLK, VIRTIO_BLK_IOTHREAD, NVME, *SCSI, *AHCI)
