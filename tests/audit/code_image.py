@@ -81,12 +81,13 @@ def public(symbol: str) -> list[str] | None:
         end = length.end() + int(length[0])
         path.append(rest[length.end():end].lstrip("_"))
         rest = rest[end:]
-    source = SOURCES / f"{path[0]}.rs" if path else SOURCES
-    if len(path) < 2 or not source.is_file():
-        return None
-    found = re.search(rf"^pub (?:unsafe )?fn {re.escape(path[1])}(?:<[^>]*>)?\(([^)]*)\)", source.read_text(),
-                      re.MULTILINE)
-    return arguments(found[1]) if found else None
+    for depth in range(len(path) - 1, 0, -1):
+        source = SOURCES.joinpath(*path[:depth]).with_suffix(".rs")
+        if source.is_file():
+            found = re.search(rf"^pub (?:unsafe )?fn {re.escape(path[depth])}(?:<[^>]*>)?\(([^)]*)\)",
+                              source.read_text(), re.MULTILINE)
+            return arguments(found[1]) if found else None
+    return None
 
 
 def is_of_crate(symbol: str) -> bool:

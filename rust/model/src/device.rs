@@ -4,10 +4,7 @@
 
 use std::mem::size_of;
 
-use ram_device::{
-    plan::Misaligned,
-    port::{ram_load, ram_store, Port, Word},
-};
+use ram_device::{arch::Word, plan::Misaligned, port::Port};
 
 use crate::contract::Access;
 
@@ -67,7 +64,7 @@ impl<const ONE_ACCESS: bool> Port for Device<ONE_ACCESS> {
             return W::truncated(u64::MAX);
         }
         // SAFETY: whoever made the device has vouched for its bytes.
-        unsafe { ram_load(self.bytes.wrapping_add(offset)) }
+        unsafe { W::ram_load(self.bytes.wrapping_add(offset)) }
     }
 
     unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
@@ -75,7 +72,7 @@ impl<const ONE_ACCESS: bool> Port for Device<ONE_ACCESS> {
         self.stores.push((offset, size_of::<W>()));
         if !self.has_vanished() {
             // SAFETY: whoever made the device has vouched for its bytes.
-            unsafe { ram_store(self.bytes.wrapping_add(offset), value) }
+            unsafe { W::ram_store(self.bytes.wrapping_add(offset), value) }
         }
     }
 }

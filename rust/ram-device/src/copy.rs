@@ -8,8 +8,9 @@ use core::{
 };
 
 use crate::{
+    arch::{opaque, Word},
     plan::{Misaligned, Plan, Run, Width},
-    port::{opaque, opaque_mut, ram_load, ram_store, Port, Word},
+    port::Port,
 };
 
 /// A transfer whose two sides are known, in one of the two directions.
@@ -36,7 +37,7 @@ trait Transfer: Sized {
     /// # Safety
     ///
     /// Both sides must be mapped there, and the device side must bear an access
-    /// of that width, as [`Word::load`] and [`Word::store`] say.
+    /// of that width, as [`Word`] says.
     unsafe fn one<W: Word, P: Port>(&self, port: &mut P, offset: usize);
 }
 
@@ -47,10 +48,11 @@ struct Read {
 
 impl Transfer for Read {
     #[inline(always)]
+    #[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
     fn from(&self, offset: usize) -> Self {
         Self {
             device: opaque(self.device.wrapping_add(offset)),
-            ram: opaque_mut(self.ram.wrapping_add(offset)),
+            ram: opaque(self.ram.wrapping_add(offset)) as *mut u8,
         }
     }
 
@@ -68,7 +70,7 @@ impl Transfer for Read {
         while at < len {
             // SAFETY: the caller vouches for the RAM side.
             unsafe {
-                ram_store(self.ram.wrapping_add(offset).wrapping_add(at), u8::MAX);
+                u8::ram_store(self.ram.wrapping_add(offset).wrapping_add(at), u8::MAX);
             }
             at = at.wrapping_add(1);
         }
@@ -79,7 +81,7 @@ impl Transfer for Read {
         // SAFETY: the caller vouches for both sides at this offset.
         unsafe {
             let value: W = port.load(self.device.wrapping_add(offset));
-            ram_store(self.ram.wrapping_add(offset), value);
+            W::ram_store(self.ram.wrapping_add(offset), value);
         }
     }
 }
@@ -91,9 +93,10 @@ struct Write {
 
 impl Transfer for Write {
     #[inline(always)]
+    #[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
     fn from(&self, offset: usize) -> Self {
         Self {
-            device: opaque_mut(self.device.wrapping_add(offset)),
+            device: opaque(self.device.wrapping_add(offset)) as *mut u8,
             ram: opaque(self.ram.wrapping_add(offset)),
         }
     }
@@ -113,7 +116,7 @@ impl Transfer for Write {
     unsafe fn one<W: Word, P: Port>(&self, port: &mut P, offset: usize) {
         // SAFETY: the caller vouches for both sides at this offset.
         unsafe {
-            let value: W = ram_load(self.ram.wrapping_add(offset));
+            let value: W = W::ram_load(self.ram.wrapping_add(offset));
             port.store(self.device.wrapping_add(offset), value);
         }
     }

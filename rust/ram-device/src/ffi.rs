@@ -9,12 +9,13 @@
 use core::ffi::c_void;
 
 use crate::{
+    arch::{exception_table, Word},
     budget::RamDeviceAccount,
-    copy, fault,
+    copy,
     pages::{RamDevicePages, PAGES},
     plan::Width,
     policy,
-    port::{Native, Port, Word},
+    port::{Native, Port},
 };
 
 /// `struct RamDevice`: one RAM device region.
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn ram_device_load(
     };
     // SAFETY: writable, says the caller.
     unsafe {
-        u64::store(value.cast(), loaded);
+        u64::ram_store(value.cast(), loaded);
     }
     done
 }
@@ -156,7 +157,7 @@ pub unsafe extern "C" fn ram_device_read(
                 // SAFETY: among the `len` bytes that the caller vouches for,
                 // which a `usize` can count.
                 unsafe {
-                    u8::store(ram.wrapping_add(at as usize), 0xff);
+                    u8::ram_store(ram.wrapping_add(at as usize), 0xff);
                 }
                 at = at.wrapping_add(1);
             }
@@ -193,7 +194,7 @@ pub unsafe extern "C" fn ram_device_write(
 /// Where to go on after a SIGBUS at `pc`, or 0 if that is no access of ours.
 #[no_mangle]
 pub extern "C" fn ram_device_fixup(pc: usize) -> usize {
-    fault::fixup(pc).unwrap_or(0)
+    exception_table::fixup(pc).unwrap_or(0)
 }
 
 /// May a request that holds `held` bytes of the pool have `size` more?

@@ -27,9 +27,9 @@
 //! * **C9 any size**: host memory for buffers is bounded, and what finds it in
 //!   use waits.
 //!
-//! One module for each idea: [`plan`] cuts, [`port`] accesses, [`copy`] joins
-//! the two, [`fault`] mends what the device breaks, [`policy`] decides,
-//! [`budget`] and [`pages`] deal out the buffers, [`ffi`] is what C sees.
+//! One module for each idea: [`plan`] cuts, [`arch`] accesses, [`port`] is the
+//! way there, [`copy`] joins them, [`policy`] decides, [`budget`] and [`pages`]
+//! deal out the buffers, [`ffi`] is what C sees.
 //!
 //! The crate cannot panic, with debug assertions neither: there is no indexing,
 //! no checked arithmetic and no raw-pointer method that `core` checks.
@@ -38,9 +38,9 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod arch;
 pub mod budget;
 pub mod copy;
-pub mod fault;
 pub mod ffi;
 pub mod pages;
 pub mod plan;

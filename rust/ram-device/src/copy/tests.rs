@@ -44,7 +44,7 @@ impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
             width: std::mem::size_of::<W>(),
         });
         // SAFETY: the caller vouches for the address; it is RAM.
-        unsafe { ram_load(addr) }
+        unsafe { W::ram_load(addr) }
     }
 
     unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
@@ -53,7 +53,7 @@ impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
             width: std::mem::size_of::<W>(),
         });
         // SAFETY: the caller vouches for the address; it is RAM.
-        unsafe { ram_store(addr, value) }
+        unsafe { W::ram_store(addr, value) }
     }
 }
 

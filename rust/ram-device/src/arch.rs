@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! One access of one width (C3, C4), for each architecture.
+//!
+//! All assembly of the crate is here, and nothing else touches a device.  On
+//! x86-64 and aarch64 each access is inline assembly: rustc may turn a loop of
+//! `write_volatile()` into stores with writeback (rust-lang/rust#131894), which
+//! KVM cannot decode when it has to emulate the access.  Linux does the same in
+//! `arch/arm64/include/asm/io.h`.  All other hosts have `volatile`.
+//!
+//! Ordering: none beyond program order.  The assembly is taken to read and
+//! write all of memory, so the compiler moves no access across it.
+//!
+//! A device may vanish at any time, and an access to it is a SIGBUS then (C7).
+//! So each instruction on the device side has an entry in the
+//! [`exception_table`] that says where execution goes on: after the
+//! instruction, with all ones for a load and with a note that it has failed.
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[macro_use]
+mod assembly;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod volatile;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::MISALIGNED;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub use assembly::opaque;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub use volatile::{opaque, MISALIGNED};
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::MISALIGNED;
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod exception_table;
+
+/// Hosts without an exception table: every fault is somebody else's.
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+pub mod exception_table {
+    /// Where to go on after a fault at `pc`: unknown.
+    pub fn fixup(_pc: usize) -> Option<usize> {
+        None
+    }
+}
+
+/// An unsigned integer that one access can move.
+pub trait Word: Copy + Into<u64> {
+    /// The low bytes of `value`.
+    fn truncated(value: u64) -> Self;
+
+    /// Loads from the device at `addr` with one instruction.  If that faults,
+    /// the value is all ones and `vanished` becomes 1.
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be mapped readable for the width of `Self`, to a device that
+    /// may have gone; and aligned unless [`MISALIGNED`] is one access.
+    unsafe fn device_load(addr: *const u8, vanished: &mut u32) -> Self;
+
+    /// Stores to the device at `addr` with one instruction.  If that faults,
+    /// nothing is stored and `vanished` becomes 1.
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be mapped writable for the width of `Self`, to a device that
+    /// may have gone; and aligned unless [`MISALIGNED`] is one access.  No Rust
+    /// reference to that memory may be live.
+    unsafe fn device_store(addr: *mut u8, value: Self, vanished: &mut u32);
+
+    /// Loads from the RAM side, at any alignment (C5).
+    ///
+    /// The guest may write there at the same time; on x86-64 and aarch64 the
+    /// instruction is assembly, so that such a race is the hardware's to
+    /// define.
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be mapped readable for the width of `Self`.
+    unsafe fn ram_load(addr: *const u8) -> Self;
+
+    /// Stores to the RAM side, at any alignment (C5).
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be mapped writable for the width of `Self`.  No Rust
+    /// reference to that memory may be live.
+    unsafe fn ram_store(addr: *mut u8, value: Self);
+}
