@@ -57,7 +57,7 @@ def arguments(parameters: str) -> list[str]:
     for parameter in filter(None, map(str.strip, parameters.split(","))):
         name, kind = map(str.strip, parameter.split(":", 1))
         pointed = kind.rpartition(" ")[2]
-        if not kind.startswith("*"):
+        if not kind.startswith("*") and kind != "DeviceAddr":
             found.append("port" if kind.startswith("&") else "number")
         else:
             found.append(POINTED.get(pointed) or NAMED.get(name, "number"))

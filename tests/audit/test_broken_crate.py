@@ -18,13 +18,13 @@ STORE = "unsafe { W::device_store(addr, value, &mut self.vanished) }"
 CHANGES = {
     "C1, a misaligned access is split": ("port.rs", "arch::MISALIGNED", "Misaligned::Split", "cut"),
     "C2, an access of 8 bytes needs an alignment of 4 only": (
-        "plan.rs", "addr % 8 == 0 && len >= 8", "addr % 4 == 0 && len >= 8", "unaligned"),
-    "C2, there are no accesses of 2 bytes": ("plan.rs", "addr % 2 == 0 && len >= 2", "false", "cut"),
+        "plan.rs", "addr.is_aligned_to(8)", "addr.is_aligned_to(4)", "unaligned"),
+    "C2, there are no accesses of 2 bytes": ("plan.rs", "addr.is_aligned_to(2)", "false", "cut"),
     "C3, each load is made twice": (
         "port.rs", LOAD, LOAD.replace("{ ", "{ W::device_load(addr, &mut self.vanished); "), "duplicated"),
     "C3, what is to be written is read": (
         "port.rs", STORE, STORE.replace("{ ", "{ W::device_load(addr, &mut self.vanished); "), "direction"),
-    "C7, a load isn't in the table": ("port.rs", LOAD, "unsafe { W::ram_load(addr) }", "instruction"),
+    "C7, a load isn't in the table": ("port.rs", LOAD, "unsafe { W::ram_load(addr.get() as *const u8) }", "instruction"),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use ram_device::{
+    arch::DeviceAddr,
     copy,
     plan::{Misaligned, Width},
 };
@@ -73,8 +74,8 @@ impl Transfer {
         // memory but the double's.
         let complete = unsafe {
             match self.direction {
-                Direction::Read => copy::read(&mut device, start as *const u8, ram, self.len),
-                Direction::Write => copy::write(&mut device, start as *mut u8, ram, self.len),
+                Direction::Read => copy::read(&mut device, DeviceAddr::new(start), ram, self.len),
+                Direction::Write => copy::write(&mut device, DeviceAddr::new(start), ram, self.len),
             }
         };
         let (accesses, others) = match self.direction {
@@ -269,8 +270,8 @@ fn load_or_store<const ONE_ACCESS: bool>(
     // SAFETY: the device side is no memory but the double's.
     unsafe {
         match transfer.direction {
-            Direction::Read => got = copy::load(&mut device, start as *const u8, width),
-            Direction::Write => copy::store(&mut device, start as *mut u8, width, value),
+            Direction::Read => got = copy::load(&mut device, DeviceAddr::new(start), width),
+            Direction::Write => copy::store(&mut device, DeviceAddr::new(start), width, value),
         }
     }
     let vanished = device.has_vanished();

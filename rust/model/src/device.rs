@@ -4,7 +4,11 @@
 
 use std::mem::size_of;
 
-use ram_device::{arch::Word, plan::Misaligned, port::Port};
+use ram_device::{
+    arch::{DeviceAddr, Word},
+    plan::Misaligned,
+    port::Port,
+};
 
 use crate::contract::Access;
 
@@ -57,8 +61,8 @@ impl<const ONE_ACCESS: bool> Port for Device<ONE_ACCESS> {
         self.accesses() > self.lives
     }
 
-    unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W {
-        let offset = (addr as usize).wrapping_sub(self.start);
+    unsafe fn load<W: Word>(&mut self, addr: DeviceAddr) -> W {
+        let offset = addr.get().wrapping_sub(self.start);
         self.loads.push((offset, size_of::<W>()));
         if self.has_vanished() {
             return W::truncated(u64::MAX);
@@ -67,8 +71,8 @@ impl<const ONE_ACCESS: bool> Port for Device<ONE_ACCESS> {
         unsafe { W::ram_load(self.bytes.wrapping_add(offset)) }
     }
 
-    unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
-        let offset = (addr as usize).wrapping_sub(self.start);
+    unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W) {
+        let offset = addr.get().wrapping_sub(self.start);
         self.stores.push((offset, size_of::<W>()));
         if !self.has_vanished() {
             // SAFETY: whoever made the device has vouched for its bytes.

@@ -3,7 +3,10 @@
 //! `ram_device::plan` beside the model (C1, C2, C3).
 
 use proptest::prelude::*;
-use ram_device::plan::{Misaligned, Plan, Run, Width};
+use ram_device::{
+    arch::DeviceAddr,
+    plan::{Misaligned, Plan, Run, Width},
+};
 
 use crate::contract::{accesses, any_address, any_misaligned, config, widest, Access};
 
@@ -36,7 +39,7 @@ proptest! {
         (addr, len) in transfers(3000),
         misaligned in any_misaligned(),
     ) {
-        let plan = Plan::new(addr, len, misaligned);
+        let plan = Plan::new(DeviceAddr::new(addr), len, misaligned);
         prop_assert_eq!(one_by_one(plan), accesses(addr, len, misaligned));
     }
 
@@ -50,7 +53,7 @@ proptest! {
         let one_access = misaligned == Misaligned::OneAccess && [1, 2, 4, 8].contains(&len);
         let mut end = 0_u128;
         let mut runs = 0;
-        for Run { offset, width, count } in Plan::new(addr, len, misaligned) {
+        for Run { offset, width, count } in Plan::new(DeviceAddr::new(addr), len, misaligned) {
             prop_assert_eq!(offset as u128, end, "neither a gap nor twice");
             prop_assert!(count >= 1);
             let last = offset + (count - 1) * width.bytes();
@@ -72,7 +75,7 @@ proptest! {
         (addr, len) in transfers(usize::MAX),
         misaligned in any_misaligned(),
     ) {
-        let plan = Plan::new(addr, len, misaligned);
+        let plan = Plan::new(DeviceAddr::new(addr), len, misaligned);
         let mut backwards: Vec<Run> = plan.clone().rev().take(MOST_RUNS + 1).collect();
         backwards.reverse();
         prop_assert_eq!(backwards, plan.take(MOST_RUNS + 1).collect::<Vec<_>>());
@@ -85,7 +88,7 @@ proptest! {
         misaligned in any_misaligned(),
         ends in prop::collection::vec(any::<bool>(), 20),
     ) {
-        let mut plan = Plan::new(addr, len, misaligned);
+        let mut plan = Plan::new(DeviceAddr::new(addr), len, misaligned);
         let (mut front, mut back) = (Vec::new(), Vec::new());
         for from_front in ends {
             let taken = if from_front { plan.next() } else { plan.next_back() };

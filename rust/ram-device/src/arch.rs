@@ -54,6 +54,37 @@ pub mod exception_table {
     }
 }
 
+/// An address on the device side of a transfer: a number, but to this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceAddr(usize);
+
+impl DeviceAddr {
+    /// The device address with this number.
+    #[inline(always)]
+    pub const fn new(addr: usize) -> Self {
+        Self(addr)
+    }
+
+    /// Its number.
+    #[inline(always)]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+
+    /// The address `bytes` further on.
+    #[must_use]
+    #[inline(always)]
+    pub const fn offset(self, bytes: usize) -> Self {
+        Self(self.0.wrapping_add(bytes))
+    }
+
+    /// Is it a multiple of `bytes`, which is a power of two?
+    #[inline(always)]
+    pub const fn is_aligned_to(self, bytes: usize) -> bool {
+        self.0 & (bytes - 1) == 0
+    }
+}
+
 /// An unsigned integer that one access can move.
 pub trait Word: Copy + Into<u64> {
     /// The low bytes of `value`.
@@ -66,7 +97,7 @@ pub trait Word: Copy + Into<u64> {
     ///
     /// `addr` must be mapped readable for the width of `Self`, to a device that
     /// may have gone; and aligned unless [`MISALIGNED`] is one access.
-    unsafe fn device_load(addr: *const u8, vanished: &mut u32) -> Self;
+    unsafe fn device_load(addr: DeviceAddr, vanished: &mut u32) -> Self;
 
     /// Stores to the device at `addr` with one instruction.  If that faults,
     /// nothing is stored and `vanished` becomes 1.
@@ -76,7 +107,7 @@ pub trait Word: Copy + Into<u64> {
     /// `addr` must be mapped writable for the width of `Self`, to a device that
     /// may have gone; and aligned unless [`MISALIGNED`] is one access.  No Rust
     /// reference to that memory may be live.
-    unsafe fn device_store(addr: *mut u8, value: Self, vanished: &mut u32);
+    unsafe fn device_store(addr: DeviceAddr, value: Self, vanished: &mut u32);
 
     /// Loads from the RAM side, at any alignment (C5).
     ///

@@ -8,245 +8,200 @@ use core::{
 };
 
 use crate::{
-    arch::{opaque, Word},
+    arch::{opaque, DeviceAddr, Word},
     plan::{Misaligned, Plan, Run, Width},
     port::Port,
 };
 
-/// A transfer whose two sides are known, in one of the two directions.
-trait Transfer: Sized {
-    /// The same transfer from `offset` on.
-    fn from(&self, offset: usize) -> Self;
-
-    /// Address of the first byte on the device side.
-    fn device(&self) -> usize;
-
-    /// How far the destination is above the source.
-    fn lead(&self) -> usize;
-
-    /// Does for `len` bytes from `offset` what a transfer with a device that
-    /// has vanished does (C7).
-    ///
-    /// # Safety
-    ///
-    /// The RAM side must be mapped there.
-    unsafe fn gone(&self, offset: usize, len: usize);
-
-    /// Moves one word, `offset` bytes from the start.
-    ///
-    /// # Safety
-    ///
-    /// Both sides must be mapped there, and the device side must bear an access
-    /// of that width, as [`Word`] says.
-    unsafe fn one<W: Word, P: Port>(&self, port: &mut P, offset: usize);
-}
-
-struct Read {
-    device: *const u8,
+/// Both sides of a transfer, or of a part of it: to the device if `IS_WRITE`,
+/// else from it.
+#[derive(Clone, Copy)]
+struct Sides<const IS_WRITE: bool> {
+    device: DeviceAddr,
+    /// Only read if `IS_WRITE`.
     ram: *mut u8,
 }
 
-impl Transfer for Read {
+impl<const IS_WRITE: bool> Sides<IS_WRITE> {
+    /// Both sides `offset` bytes further on.
     #[inline(always)]
-    #[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
-    fn from(&self, offset: usize) -> Self {
+    const fn at(self, offset: usize) -> Self {
         Self {
-            device: opaque(self.device.wrapping_add(offset)),
-            ram: opaque(self.ram.wrapping_add(offset)) as *mut u8,
+            device: self.device.offset(offset),
+            ram: self.ram.wrapping_add(offset),
         }
     }
 
-    fn device(&self) -> usize {
-        self.device as usize
-    }
-
-    fn lead(&self) -> usize {
-        (self.ram as usize).wrapping_sub(self.device as usize)
-    }
-
-    /// Reads all ones.
-    unsafe fn gone(&self, offset: usize, len: usize) {
-        let mut at = 0;
-        while at < len {
-            // SAFETY: the caller vouches for the RAM side.
-            unsafe {
-                u8::ram_store(self.ram.wrapping_add(offset).wrapping_add(at), u8::MAX);
-            }
-            at = at.wrapping_add(1);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn one<W: Word, P: Port>(&self, port: &mut P, offset: usize) {
-        // SAFETY: the caller vouches for both sides at this offset.
-        unsafe {
-            let value: W = port.load(self.device.wrapping_add(offset));
-            W::ram_store(self.ram.wrapping_add(offset), value);
-        }
-    }
-}
-
-struct Write {
-    device: *mut u8,
-    ram: *const u8,
-}
-
-impl Transfer for Write {
-    #[inline(always)]
-    #[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
-    fn from(&self, offset: usize) -> Self {
-        Self {
-            device: opaque(self.device.wrapping_add(offset)) as *mut u8,
-            ram: opaque(self.ram.wrapping_add(offset)),
-        }
-    }
-
-    fn device(&self) -> usize {
-        self.device as usize
-    }
-
-    fn lead(&self) -> usize {
-        (self.device as usize).wrapping_sub(self.ram as usize)
-    }
-
-    /// Writes nothing.
-    unsafe fn gone(&self, _offset: usize, _len: usize) {}
-
-    #[inline(always)]
-    unsafe fn one<W: Word, P: Port>(&self, port: &mut P, offset: usize) {
-        // SAFETY: the caller vouches for both sides at this offset.
-        unsafe {
-            let value: W = W::ram_load(self.ram.wrapping_add(offset));
-            port.store(self.device.wrapping_add(offset), value);
-        }
-    }
-}
-
-/// Moves eight-byte words upwards from `offset`, eight a turn: with one word a
-/// turn the loop itself would cost as much as the store.  Gives the number of
-/// words moved; they are fewer than `count` if the device has vanished, because
-/// each further access would be another fault.  That is asked once a turn, so up
-/// to seven more are tried; each fails by itself, or the device is back.
-///
-/// # Safety
-///
-/// As [`Transfer::one`], for `count` words.
-#[inline(always)]
-unsafe fn words<T: Transfer, P: Port>(
-    transfer: &T,
-    port: &mut P,
-    offset: usize,
-    count: usize,
-) -> usize {
-    let mut at = offset;
-    let mut left = count;
-    while left >= 8 && !port.has_vanished() {
-        let turn = transfer.from(at);
-        // SAFETY: the eight words are among the caller's.
-        unsafe {
-            turn.one::<u64, P>(port, 0);
-            turn.one::<u64, P>(port, 8);
-            turn.one::<u64, P>(port, 16);
-            turn.one::<u64, P>(port, 24);
-            turn.one::<u64, P>(port, 32);
-            turn.one::<u64, P>(port, 40);
-            turn.one::<u64, P>(port, 48);
-            turn.one::<u64, P>(port, 56);
-        }
-        at = at.wrapping_add(64);
-        left = left.wrapping_sub(8);
-    }
-    while left > 0 && !port.has_vanished() {
-        // SAFETY: the word is one of the caller's.
-        unsafe {
-            transfer.one::<u64, P>(port, at);
-        }
-        at = at.wrapping_add(8);
-        left = left.wrapping_sub(1);
-    }
-    count.wrapping_sub(left)
-}
-
-/// Moves eight-byte words downwards: the last one first, `offset` last.  Gives
-/// the number of words moved, as [`words()`].
-///
-/// # Safety
-///
-/// As [`Transfer::one`], for `count` words.
-unsafe fn words_down<T: Transfer, P: Port>(
-    transfer: &T,
-    port: &mut P,
-    offset: usize,
-    count: usize,
-) -> usize {
-    let mut left = count;
-    while left > 0 && !port.has_vanished() {
-        left = left.wrapping_sub(1);
-        // SAFETY: the word is one of the caller's.
-        unsafe {
-            transfer.one::<u64, P>(port, offset.wrapping_add(left.wrapping_mul(8)));
-        }
-    }
-    count.wrapping_sub(left)
-}
-
-/// Makes the transfer, and tells whether it is complete: the device vanished
-/// under it otherwise.
-///
-/// # Safety
-///
-/// Both sides must be mapped for `len` bytes, and no Rust reference to the
-/// destination may be live.
-#[inline(always)]
-unsafe fn transfer<T: Transfer, P: Port>(transfer: &T, port: &mut P, len: usize) -> bool {
-    let mut plan = Plan::new(transfer.device(), len, P::MISALIGNED);
-    // C5: a destination that starts inside the source would overwrite what is
-    // still to be read, unless the end goes first.
-    let overwrites = transfer.lead() != 0 && transfer.lead() < len;
-    let mut done: usize = 0;
-    while !port.has_vanished() {
-        let next = if overwrites {
-            plan.next_back()
+    /// Does the destination start inside the source?  It would overwrite then
+    /// what is still to be read, unless the end goes first (C5).
+    fn destination_starts_in_source(self, len: usize) -> bool {
+        let (device, ram) = (self.device.get(), self.ram as usize);
+        let ahead = if IS_WRITE {
+            device.wrapping_sub(ram)
         } else {
-            plan.next()
+            ram.wrapping_sub(device)
         };
-        let Run {
-            offset,
-            width,
-            count,
-        } = match next {
-            Some(run) => run,
-            None => return true,
-        };
-        // SAFETY: the plan stays within `len`, and cuts by the device address
-        // so that each access is aligned, or is the one misaligned access that
-        // `P::MISALIGNED` permits.
-        let moved = unsafe {
-            match width {
-                Width::One => {
-                    transfer.one::<u8, P>(port, offset);
-                    1
-                }
-                Width::Two => {
-                    transfer.one::<u16, P>(port, offset);
-                    1
-                }
-                Width::Four => {
-                    transfer.one::<u32, P>(port, offset);
-                    1
-                }
-                Width::Eight if overwrites => words_down(transfer, port, offset, count),
-                Width::Eight => words(transfer, port, offset, count),
+        ahead != 0 && ahead < len
+    }
+
+    /// Moves one word.
+    ///
+    /// # Safety
+    ///
+    /// Both sides must be mapped for it, and the device side must bear an
+    /// access of that width, as [`Word`] says.
+    #[inline(always)]
+    unsafe fn word<W: Word, P: Port>(self, port: &mut P) {
+        // SAFETY: the caller vouches for both sides.
+        unsafe {
+            if IS_WRITE {
+                let value = W::ram_load(self.ram);
+                port.store(self.device, value);
+            } else {
+                let value: W = port.load(self.device);
+                W::ram_store(self.ram, value);
             }
-        };
-        done = done.wrapping_add(moved.wrapping_mul(width.bytes()));
+        }
     }
-    let left = len.wrapping_sub(done);
-    // SAFETY: what is left is within `len`.
-    unsafe {
-        transfer.gone(if overwrites { 0 } else { done }, left);
+
+    /// Moves eight-byte words upwards, eight a turn: with one word a turn the
+    /// loop itself would cost as much as the store.  Gives the number of words
+    /// moved; they are fewer than `count` if the device has vanished, because
+    /// each further access would be another fault.  That is asked once a turn,
+    /// so up to seven more are tried; each fails by itself, or the device is
+    /// back.
+    ///
+    /// # Safety
+    ///
+    /// As [`Sides::word`], for `count` words.
+    #[inline(always)]
+    unsafe fn words<P: Port>(self, port: &mut P, count: usize) -> usize {
+        let mut at = self;
+        let mut left = count;
+        while left >= 8 && !port.has_vanished() {
+            let (device, ram) = opaque(at.device, at.ram);
+            let turn = Self { device, ram };
+            // SAFETY: the eight words are among the caller's.
+            unsafe {
+                turn.word::<u64, P>(port);
+                turn.at(8).word::<u64, P>(port);
+                turn.at(16).word::<u64, P>(port);
+                turn.at(24).word::<u64, P>(port);
+                turn.at(32).word::<u64, P>(port);
+                turn.at(40).word::<u64, P>(port);
+                turn.at(48).word::<u64, P>(port);
+                turn.at(56).word::<u64, P>(port);
+            }
+            at = at.at(64);
+            left -= 8;
+        }
+        while left > 0 && !port.has_vanished() {
+            // SAFETY: the word is one of the caller's.
+            unsafe {
+                at.word::<u64, P>(port);
+            }
+            at = at.at(8);
+            left -= 1;
+        }
+        count - left
     }
-    false
+
+    /// Moves eight-byte words downwards, the last one first.  Gives the number
+    /// of words moved, as [`Sides::words`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Sides::word`], for `count` words.
+    unsafe fn words_down<P: Port>(self, port: &mut P, count: usize) -> usize {
+        let mut left = count;
+        while left > 0 && !port.has_vanished() {
+            left -= 1;
+            // SAFETY: the word is one of the caller's.
+            unsafe {
+                self.at(left * 8).word::<u64, P>(port);
+            }
+        }
+        count - left
+    }
+
+    /// Makes the transfer, and tells whether it is complete: the device
+    /// vanished under it otherwise, and what a read hasn't got is all ones
+    /// (C7).
+    ///
+    /// # Safety
+    ///
+    /// Both sides must be mapped for `len` bytes, and no Rust reference to the
+    /// destination may be live.
+    #[inline(always)]
+    unsafe fn transfer<P: Port>(self, port: &mut P, len: usize) -> bool {
+        let mut plan = Plan::new(self.device, len, P::MISALIGNED);
+        let is_descending = self.destination_starts_in_source(len);
+        let mut done = 0;
+        while !port.has_vanished() {
+            let next = if is_descending {
+                plan.next_back()
+            } else {
+                plan.next()
+            };
+            let Run {
+                offset,
+                width,
+                count,
+            } = match next {
+                Some(run) => run,
+                None => return true,
+            };
+            let run = self.at(offset);
+            // SAFETY: the plan stays within `len`, and cuts by the device
+            // address so that each access is aligned, or is the one misaligned
+            // access that `P::MISALIGNED` permits.
+            let moved = unsafe {
+                match width {
+                    Width::One => {
+                        run.word::<u8, P>(port);
+                        1
+                    }
+                    Width::Two => {
+                        run.word::<u16, P>(port);
+                        1
+                    }
+                    Width::Four => {
+                        run.word::<u32, P>(port);
+                        1
+                    }
+                    Width::Eight if is_descending => run.words_down(port, count),
+                    Width::Eight => run.words(port, count),
+                }
+            };
+            done += moved * width.bytes();
+        }
+        if !IS_WRITE {
+            let rest = if is_descending { 0 } else { done };
+            // SAFETY: what is left is within `len`.
+            unsafe {
+                fill_with_ones(self.ram.wrapping_add(rest), len - done);
+            }
+        }
+        false
+    }
+}
+
+/// Writes 0xff to `len` bytes of RAM, which is what a device that isn't there
+/// gives.
+///
+/// # Safety
+///
+/// `ram` must be mapped writable for `len` bytes, and no Rust reference to it
+/// may be live.
+pub unsafe fn fill_with_ones(ram: *mut u8, len: usize) {
+    let mut at = 0;
+    while at < len {
+        // SAFETY: one of the caller's bytes.
+        unsafe {
+            u8::ram_store(ram.wrapping_add(at), u8::MAX);
+        }
+        at += 1;
+    }
 }
 
 /// Copies `len` bytes from the device to RAM.  Gives false if the device
@@ -257,9 +212,10 @@ unsafe fn transfer<T: Transfer, P: Port>(transfer: &T, port: &mut P, len: usize)
 /// `device` must be mapped readable and `ram` writable for `len` bytes, and no
 /// Rust reference to the latter may be live.
 #[must_use]
-pub unsafe fn read<P: Port>(port: &mut P, device: *const u8, ram: *mut u8, len: usize) -> bool {
+pub unsafe fn read<P: Port>(port: &mut P, device: DeviceAddr, ram: *mut u8, len: usize) -> bool {
+    let sides = Sides::<false> { device, ram };
     // SAFETY: the caller's obligation is the same.
-    unsafe { transfer(&Read { device, ram }, port, len) }
+    unsafe { sides.transfer(port, len) }
 }
 
 /// Copies `len` bytes from RAM to the device.  Gives false if the device
@@ -270,14 +226,17 @@ pub unsafe fn read<P: Port>(port: &mut P, device: *const u8, ram: *mut u8, len: 
 /// `device` must be mapped writable and `ram` readable for `len` bytes, and no
 /// Rust reference to the former may be live.
 #[must_use]
-pub unsafe fn write<P: Port>(port: &mut P, device: *mut u8, ram: *const u8, len: usize) -> bool {
+#[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
+pub unsafe fn write<P: Port>(port: &mut P, device: DeviceAddr, ram: *const u8, len: usize) -> bool {
+    let ram = ram as *mut u8;
+    let sides = Sides::<true> { device, ram };
     // SAFETY: the caller's obligation is the same.
-    unsafe { transfer(&Write { device, ram }, port, len) }
+    unsafe { sides.transfer(port, len) }
 }
 
 /// Is a transfer of one `W` at this device address one access (C1)?
-fn is_one_access<W: Word, P: Port>(device: *const u8) -> bool {
-    P::MISALIGNED == Misaligned::OneAccess || device as usize % size_of::<W>() == 0
+fn is_one_access<W: Word, P: Port>(device: DeviceAddr) -> bool {
+    P::MISALIGNED == Misaligned::OneAccess || device.is_aligned_to(size_of::<W>())
 }
 
 /// Loads a `W` from the device: one access, or aligned pieces (C1).
@@ -286,7 +245,7 @@ fn is_one_access<W: Word, P: Port>(device: *const u8) -> bool {
 ///
 /// `device` must be mapped readable for the width of `W`.
 #[inline(always)]
-unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: *const u8) -> u64 {
+unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr) -> u64 {
     let mut value = W::truncated(0);
     if is_one_access::<W, P>(device) {
         // SAFETY: mapped, says the caller; aligned, or the host allows it.
@@ -307,7 +266,7 @@ unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: *const u8) -> u64 {
 /// `device` must be mapped writable for the width of `W`, and no Rust reference
 /// to it may be live.
 #[inline(always)]
-unsafe fn store_word<W: Word, P: Port>(port: &mut P, device: *mut u8, value: W) {
+unsafe fn store_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr, value: W) {
     if is_one_access::<W, P>(device) {
         // SAFETY: mapped, says the caller; aligned, or the host allows it.
         unsafe { port.store(device, value) }
@@ -326,7 +285,7 @@ unsafe fn store_word<W: Word, P: Port>(port: &mut P, device: *mut u8, value: W) 
 /// # Safety
 ///
 /// `device` must be mapped readable for `width` bytes.
-pub unsafe fn load<P: Port>(port: &mut P, device: *const u8, width: Width) -> u64 {
+pub unsafe fn load<P: Port>(port: &mut P, device: DeviceAddr, width: Width) -> u64 {
     // SAFETY: the caller's obligation is the same.
     unsafe {
         match width {
@@ -345,7 +304,7 @@ pub unsafe fn load<P: Port>(port: &mut P, device: *const u8, width: Width) -> u6
 ///
 /// `device` must be mapped writable for `width` bytes, and no Rust reference to
 /// it may be live.
-pub unsafe fn store<P: Port>(port: &mut P, device: *mut u8, width: Width, value: u64) {
+pub unsafe fn store<P: Port>(port: &mut P, device: DeviceAddr, width: Width, value: u64) {
     // SAFETY: the caller's obligation is the same.
     unsafe {
         match width {

@@ -9,7 +9,7 @@
 use core::ffi::c_void;
 
 use crate::{
-    arch::{exception_table, Word},
+    arch::{exception_table, DeviceAddr, Word},
     budget::RamDeviceAccount,
     copy,
     pages::{RamDevicePages, PAGES},
@@ -35,7 +35,7 @@ pub struct RamDevice {
 impl RamDevice {
     /// The device address and the length of a transfer, if the region admits
     /// it.
-    fn admit(&self, offset: u64, len: u64, is_write: bool) -> Option<(*mut u8, usize)> {
+    fn admit(&self, offset: u64, len: u64, is_write: bool) -> Option<(DeviceAddr, usize)> {
         if !policy::may_access(self.readonly, is_write)
             || !policy::is_inside(self.size, offset, len)
         {
@@ -45,11 +45,11 @@ impl RamDevice {
         // only lose bits of a `size` that is a lie.
         let offset = usize::try_from(offset).ok()?;
         let len = usize::try_from(len).ok()?;
-        Some((self.host.wrapping_add(offset), len))
+        Some((DeviceAddr::new(self.host as usize).offset(offset), len))
     }
 
     /// As [`RamDevice::admit`], for one access of `size` bytes.
-    fn admit_one(&self, offset: u64, size: u32, is_write: bool) -> Option<(*mut u8, Width)> {
+    fn admit_one(&self, offset: u64, size: u32, is_write: bool) -> Option<(DeviceAddr, Width)> {
         let (device, len) = self.admit(offset, u64::from(size), is_write)?;
         Some((device, Width::from_bytes(len)?))
     }
@@ -152,14 +152,10 @@ pub unsafe extern "C" fn ram_device_read(
             unsafe { copy::read(&mut Native::default(), device, ram, len) }
         }
         None => {
-            let mut at = 0;
-            while at < len {
-                // SAFETY: among the `len` bytes that the caller vouches for,
-                // which a `usize` can count.
-                unsafe {
-                    u8::ram_store(ram.wrapping_add(at as usize), 0xff);
-                }
-                at = at.wrapping_add(1);
+            // SAFETY: the caller vouches for `len` bytes, which a `usize` can
+            // count.
+            unsafe {
+                copy::fill_with_ones(ram, len as usize);
             }
             false
         }

@@ -4,6 +4,8 @@
 //!
 //! Pure: addresses are numbers here, and nothing is touched.
 
+use crate::arch::DeviceAddr;
+
 /// The width of one access to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
@@ -37,12 +39,12 @@ impl Width {
 
     /// The widest access that is naturally aligned at `addr` and not longer
     /// than `len`, which is not 0.
-    const fn widest(addr: usize, len: usize) -> Self {
-        if addr % 8 == 0 && len >= 8 {
+    const fn widest(addr: DeviceAddr, len: usize) -> Self {
+        if addr.is_aligned_to(8) && len >= 8 {
             Self::Eight
-        } else if addr % 4 == 0 && len >= 4 {
+        } else if addr.is_aligned_to(4) && len >= 4 {
             Self::Four
-        } else if addr % 2 == 0 && len >= 2 {
+        } else if addr.is_aligned_to(2) && len >= 2 {
             Self::Two
         } else {
             Self::One
@@ -84,7 +86,7 @@ impl Run {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Device address of the transfer's first byte.
-    addr: usize,
+    addr: DeviceAddr,
     /// The part not yet given out, as offsets: `start..end`.
     start: usize,
     end: usize,
@@ -96,7 +98,7 @@ impl Plan {
     /// Plans a transfer of `len` bytes at the device address `addr`.
     ///
     /// `addr + len` must not exceed the address space; a mapped region cannot.
-    pub const fn new(addr: usize, len: usize, misaligned: Misaligned) -> Self {
+    pub const fn new(addr: DeviceAddr, len: usize, misaligned: Misaligned) -> Self {
         Self {
             addr,
             start: 0,
@@ -132,7 +134,7 @@ impl Iterator for Plan {
         if left == 0 {
             return None;
         }
-        let width = Width::widest(self.addr.wrapping_add(self.start), left);
+        let width = Width::widest(self.addr.offset(self.start), left);
         let run = Run {
             offset: self.start,
             width,
@@ -157,7 +159,7 @@ impl DoubleEndedIterator for Plan {
             return None;
         }
         // An access that ends at an aligned address starts at one.
-        let width = Width::widest(self.addr.wrapping_add(self.end), left);
+        let width = Width::widest(self.addr.offset(self.end), left);
         let count = match width {
             Width::Eight => left / 8,
             _ => 1,
@@ -206,7 +208,10 @@ mod tests {
         for misaligned in [Misaligned::OneAccess, Misaligned::Split] {
             for len in [1, 2, 4, 8] {
                 for addr in (ADDR..ADDR + 64).step_by(len) {
-                    assert_eq!(accesses(Plan::new(addr, len, misaligned)), [(0, len)]);
+                    assert_eq!(
+                        accesses(Plan::new(DeviceAddr::new(addr), len, misaligned)),
+                        [(0, len)]
+                    );
                 }
             }
         }
@@ -216,7 +221,7 @@ mod tests {
     fn c1_a_misaligned_transfer_of_2_4_or_8_bytes_is_one_access_where_allowed() {
         for len in [2, 4, 8] {
             for addr in ADDR + 1..ADDR + 9 {
-                let plan = Plan::new(addr, len, Misaligned::OneAccess);
+                let plan = Plan::new(DeviceAddr::new(addr), len, Misaligned::OneAccess);
                 assert_eq!(accesses(plan.clone()), [(0, len)]);
                 assert_eq!(accesses(plan), [(0, len)]);
             }
@@ -228,13 +233,13 @@ mod tests {
         for len in 0..=257 {
             for addr in ADDR..ADDR + 16 {
                 assert_eq!(
-                    accesses(Plan::new(addr, len, Misaligned::Split)),
+                    accesses(Plan::new(DeviceAddr::new(addr), len, Misaligned::Split)),
                     cut(addr, len),
                     "addr {addr:#x} len {len}"
                 );
                 if !matches!(len, 1 | 2 | 4 | 8) {
                     assert_eq!(
-                        accesses(Plan::new(addr, len, Misaligned::OneAccess)),
+                        accesses(Plan::new(DeviceAddr::new(addr), len, Misaligned::OneAccess)),
                         cut(addr, len),
                         "addr {addr:#x} len {len}"
                     );
@@ -249,7 +254,9 @@ mod tests {
             for len in 0..=257 {
                 for addr in ADDR..ADDR + 16 {
                     let mut next = 0;
-                    for (offset, width) in accesses(Plan::new(addr, len, misaligned)) {
+                    for (offset, width) in
+                        accesses(Plan::new(DeviceAddr::new(addr), len, misaligned))
+                    {
                         assert_eq!(offset, next);
                         next += width;
                     }
@@ -264,7 +271,7 @@ mod tests {
         for misaligned in [Misaligned::OneAccess, Misaligned::Split] {
             for len in 0..=257 {
                 for addr in ADDR..ADDR + 16 {
-                    let plan = Plan::new(addr, len, misaligned);
+                    let plan = Plan::new(DeviceAddr::new(addr), len, misaligned);
                     let mut backwards: Vec<Run> = plan.clone().rev().collect();
                     backwards.reverse();
                     assert_eq!(backwards, plan.collect::<Vec<_>>());

@@ -6,7 +6,7 @@
 //! recorder in its place.  The real one is [`Native`].
 
 use crate::{
-    arch::{self, Word},
+    arch::{self, DeviceAddr, Word},
     plan::Misaligned,
 };
 
@@ -23,14 +23,14 @@ pub trait Port {
     /// # Safety
     ///
     /// As [`Word::device_load`].
-    unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W;
+    unsafe fn load<W: Word>(&mut self, addr: DeviceAddr) -> W;
 
     /// One store to the device.
     ///
     /// # Safety
     ///
     /// As [`Word::device_store`].
-    unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W);
+    unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W);
 }
 
 /// The real device, at host virtual addresses.
@@ -48,13 +48,13 @@ impl Port for Native {
     }
 
     #[inline(always)]
-    unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W {
+    unsafe fn load<W: Word>(&mut self, addr: DeviceAddr) -> W {
         // SAFETY: the caller's obligation is the same.
         unsafe { W::device_load(addr, &mut self.vanished) }
     }
 
     #[inline(always)]
-    unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
+    unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W) {
         // SAFETY: the caller's obligation is the same.
         unsafe { W::device_store(addr, value, &mut self.vanished) }
     }

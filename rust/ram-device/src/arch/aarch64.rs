@@ -2,6 +2,7 @@
 
 //! The accesses of aarch64.
 
+use super::DeviceAddr;
 use crate::plan::Misaligned;
 
 /// What becomes of a misaligned access to a device (C1).

@@ -2,6 +2,8 @@
 
 //! What the architectures with assembly have in common.
 
+use super::DeviceAddr;
+
 /// The assembly of an access that is in the exception table: `$access` itself,
 /// and `$fixup`, which is executed instead when it faults.
 #[cfg(target_os = "linux")]
@@ -46,14 +48,15 @@ macro_rules! words {
             ones: $ones:literal,
         })+
     ) => {$(
-        impl crate::arch::Word for $word {
+        impl super::Word for $word {
+            #[inline(always)]
             fn truncated(value: u64) -> Self {
                 // Truncation is what is asked for.
                 value as Self
             }
 
             #[inline(always)]
-            unsafe fn device_load(addr: *const u8, vanished: &mut u32) -> Self {
+            unsafe fn device_load(addr: DeviceAddr, vanished: &mut u32) -> Self {
                 let value: Self;
                 // SAFETY: one load; the caller vouches for the address, and a
                 // fault is fixed up.
@@ -61,7 +64,7 @@ macro_rules! words {
                     core::arch::asm!(
                         in_exception_table!($load, $ones, $note, $go_on),
                         value = out($register) value,
-                        addr = in(reg) addr,
+                        addr = in(reg) addr.0,
                         vanished = inout(reg) *vanished,
                         options(nostack, preserves_flags),
                     );
@@ -70,14 +73,14 @@ macro_rules! words {
             }
 
             #[inline(always)]
-            unsafe fn device_store(addr: *mut u8, value: Self, vanished: &mut u32) {
+            unsafe fn device_store(addr: DeviceAddr, value: Self, vanished: &mut u32) {
                 // SAFETY: one store; the caller vouches for the address, and a
                 // fault is fixed up.
                 unsafe {
                     core::arch::asm!(
                         in_exception_table!($store, $note, $go_on),
                         value = in($register) value,
-                        addr = in(reg) addr,
+                        addr = in(reg) addr.0,
                         vanished = inout(reg) *vanished,
                         options(nostack, preserves_flags),
                     );
@@ -117,20 +120,21 @@ macro_rules! words {
     )+};
 }
 
-/// The same address, of which the compiler doesn't know what it was computed
-/// from.  It computes the addresses near by from this one then, each with a
-/// plain addition, where it would add up base, offset and displacement for each
-/// one (on x86-64 that is a slower instruction, and there are two to a word).
+/// The same addresses, of which the compiler doesn't know what they were
+/// computed from.  It computes the addresses near by from these then, each with
+/// a plain addition, where it would add up base, offset and displacement for
+/// each one (on x86-64 that is a slower instruction, and there are two to a
+/// word).
 #[inline(always)]
-pub fn opaque(addr: *const u8) -> *const u8 {
-    let mut same = addr;
+pub fn opaque(mut device: DeviceAddr, mut ram: *mut u8) -> (DeviceAddr, *mut u8) {
     // SAFETY: no instruction at all.
     unsafe {
         core::arch::asm!(
-            "/* {same} */",
-            same = inout(reg) same,
+            "/* {device} {ram} */",
+            device = inout(reg) device.0,
+            ram = inout(reg) ram,
             options(nostack, preserves_flags),
         );
     }
-    same
+    (device, ram)
 }

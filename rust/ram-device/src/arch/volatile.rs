@@ -2,6 +2,7 @@
 
 //! The accesses of every other host (C4, "other hosts").
 
+use super::DeviceAddr;
 use crate::plan::Misaligned;
 
 /// What becomes of a misaligned access to a device (C1).
@@ -10,22 +11,23 @@ pub const MISALIGNED: Misaligned = Misaligned::Split;
 /// Implements [`Word`](super::Word) for `$word` with volatile accesses.
 macro_rules! words {
     ($($word:ty)+) => {$(
-        impl crate::arch::Word for $word {
+        impl super::Word for $word {
+            #[inline(always)]
             fn truncated(value: u64) -> Self {
                 // Truncation is what is asked for.
                 value as Self
             }
 
             #[inline(always)]
-            unsafe fn device_load(addr: *const u8, _vanished: &mut u32) -> Self {
+            unsafe fn device_load(addr: DeviceAddr, _vanished: &mut u32) -> Self {
                 // SAFETY: mapped and aligned, says the caller.
-                unsafe { addr.cast::<Self>().read_volatile() }
+                unsafe { (addr.0 as *const Self).read_volatile() }
             }
 
             #[inline(always)]
-            unsafe fn device_store(addr: *mut u8, value: Self, _vanished: &mut u32) {
+            unsafe fn device_store(addr: DeviceAddr, value: Self, _vanished: &mut u32) {
                 // SAFETY: mapped and aligned, says the caller.
-                unsafe { addr.cast::<Self>().write_volatile(value) }
+                unsafe { (addr.0 as *mut Self).write_volatile(value) }
             }
 
             #[inline(always)]
@@ -45,8 +47,8 @@ macro_rules! words {
 
 words! { u8 u16 u32 u64 }
 
-/// The same address.
+/// The same addresses.
 #[inline(always)]
-pub fn opaque(addr: *const u8) -> *const u8 {
-    addr
+pub fn opaque(device: DeviceAddr, ram: *mut u8) -> (DeviceAddr, *mut u8) {
+    (device, ram)
 }

@@ -19,9 +19,9 @@ struct Recorder<const ONE_ACCESS: bool> {
 }
 
 impl<const ONE_ACCESS: bool> Recorder<ONE_ACCESS> {
-    fn at(start: *const u8) -> Self {
+    fn at(start: DeviceAddr) -> Self {
         Self {
-            start: start as usize,
+            start: start.get(),
             accesses: Vec::new(),
         }
     }
@@ -38,22 +38,22 @@ impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
         false
     }
 
-    unsafe fn load<W: Word>(&mut self, addr: *const u8) -> W {
+    unsafe fn load<W: Word>(&mut self, addr: DeviceAddr) -> W {
         self.accesses.push(Access::Load {
-            offset: addr as usize - self.start,
+            offset: addr.get() - self.start,
             width: std::mem::size_of::<W>(),
         });
         // SAFETY: the caller vouches for the address; it is RAM.
-        unsafe { W::ram_load(addr) }
+        unsafe { W::ram_load(addr.get() as *const u8) }
     }
 
-    unsafe fn store<W: Word>(&mut self, addr: *mut u8, value: W) {
+    unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W) {
         self.accesses.push(Access::Store {
-            offset: addr as usize - self.start,
+            offset: addr.get() - self.start,
             width: std::mem::size_of::<W>(),
         });
         // SAFETY: the caller vouches for the address; it is RAM.
-        unsafe { W::ram_store(addr, value) }
+        unsafe { W::ram_store(addr.get() as *mut u8, value) }
     }
 }
 
@@ -75,7 +75,7 @@ impl Memory {
 
 /// The accesses that C1 and C2 prescribe.
 fn planned<P: Port>(
-    addr: usize,
+    addr: DeviceAddr,
     len: usize,
     access: impl Fn(usize, usize) -> Access,
 ) -> Vec<Access> {
@@ -109,7 +109,7 @@ fn read_makes_the_planned_loads<const ONE_ACCESS: bool>() {
         let mut expected = Memory::new(101);
         expected.0[ram..ram + len].copy_from_slice(&source.0[device..device + len]);
 
-        let from = source.0[device..].as_ptr();
+        let from = DeviceAddr::new(source.0[device..].as_ptr() as usize);
         let mut recorder = Recorder::<ONE_ACCESS>::at(from);
         // SAFETY: both memories are long enough for the longest transfer.
         unsafe {
@@ -117,8 +117,9 @@ fn read_makes_the_planned_loads<const ONE_ACCESS: bool>() {
         }
 
         assert_eq!(target.0, expected.0, "len {len} {device} -> {ram}");
-        let loads = planned::<Recorder<ONE_ACCESS>>(from as usize, len, |offset, width| {
-            Access::Load { offset, width }
+        let loads = planned::<Recorder<ONE_ACCESS>>(from, len, |offset, width| Access::Load {
+            offset,
+            width,
         });
         assert_eq!(recorder.accesses, loads, "len {len} {device} -> {ram}");
     });
@@ -137,7 +138,7 @@ fn write_makes_the_planned_stores<const ONE_ACCESS: bool>() {
         let mut expected = Memory::new(101);
         expected.0[device..device + len].copy_from_slice(&source.0[ram..ram + len]);
 
-        let to = target.0[device..].as_mut_ptr();
+        let to = DeviceAddr::new(target.0[device..].as_mut_ptr() as usize);
         let mut recorder = Recorder::<ONE_ACCESS>::at(to);
         // SAFETY: both memories are long enough for the longest transfer.
         unsafe {
@@ -145,8 +146,9 @@ fn write_makes_the_planned_stores<const ONE_ACCESS: bool>() {
         }
 
         assert_eq!(target.0, expected.0, "len {len} {ram} -> {device}");
-        let stores = planned::<Recorder<ONE_ACCESS>>(to as usize, len, |offset, width| {
-            Access::Store { offset, width }
+        let stores = planned::<Recorder<ONE_ACCESS>>(to, len, |offset, width| Access::Store {
+            offset,
+            width,
         });
         assert_eq!(recorder.accesses, stores, "len {len} {ram} -> {device}");
     });
@@ -177,11 +179,25 @@ fn c5_overlapping_sides_give_the_result_of_memmove() {
             for target in 0..32 {
                 moves_like_memmove(len, source, target, |from, to| {
                     // SAFETY: 32 + 64 bytes are within the memory.
-                    assert!(unsafe { read(&mut Native::default(), from, to, len) });
+                    assert!(unsafe {
+                        read(
+                            &mut Native::default(),
+                            DeviceAddr::new(from as usize),
+                            to,
+                            len,
+                        )
+                    });
                 });
                 moves_like_memmove(len, source, target, |from, to| {
                     // SAFETY: 32 + 64 bytes are within the memory.
-                    assert!(unsafe { write(&mut Native::default(), to, from, len) });
+                    assert!(unsafe {
+                        write(
+                            &mut Native::default(),
+                            DeviceAddr::new(to as usize),
+                            from,
+                            len,
+                        )
+                    });
                 });
             }
         }
@@ -195,14 +211,14 @@ fn c5_an_overlapping_transfer_still_makes_each_access_once() {
             for lead in 1..len {
                 let mut memory = Memory::new(1);
                 let base = memory.0.as_mut_ptr();
-                let to = base.wrapping_add(source + lead);
+                let to = DeviceAddr::new(base.wrapping_add(source + lead) as usize);
                 let mut recorder = Recorder::<true>::at(to);
                 // SAFETY: 16 + 64 + 64 bytes are within the memory.
                 unsafe {
                     assert!(write(&mut recorder, to, base.wrapping_add(source), len));
                 }
 
-                let mut accesses = planned::<Recorder<true>>(to as usize, len, |offset, width| {
+                let mut accesses = planned::<Recorder<true>>(to, len, |offset, width| {
                     Access::Store { offset, width }
                 });
                 accesses.reverse();
@@ -227,7 +243,7 @@ fn c1_load_and_store_move_a_value_in_host_byte_order() {
             };
             expected.0[at..at + width.bytes()].copy_from_slice(&bytes);
 
-            let device = memory.0[at..].as_mut_ptr();
+            let device = DeviceAddr::new(memory.0[at..].as_mut_ptr() as usize);
             // SAFETY: the device address has 8 bytes and more behind it.
             unsafe {
                 store(&mut Native::default(), device, width, value);
@@ -243,7 +259,7 @@ fn load_and_store_make_the_planned_accesses<const ONE_ACCESS: bool>() {
     for size in [Width::One, Width::Two, Width::Four, Width::Eight] {
         for at in 16..24 {
             let mut memory = Memory::new(7);
-            let device = memory.0[at..].as_mut_ptr();
+            let device = DeviceAddr::new(memory.0[at..].as_mut_ptr() as usize);
             let mut recorder = Recorder::<ONE_ACCESS>::at(device);
             // SAFETY: the device address has 8 bytes and more behind it.
             unsafe {
@@ -251,7 +267,7 @@ fn load_and_store_make_the_planned_accesses<const ONE_ACCESS: bool>() {
                 store(&mut recorder, device, size, value);
             }
 
-            let (addr, len) = (device as usize, size.bytes());
+            let (addr, len) = (device, size.bytes());
             let mut accesses = planned::<Recorder<ONE_ACCESS>>(addr, len, |offset, width| {
                 Access::Load { offset, width }
             });
@@ -322,18 +338,19 @@ impl Drop for LonePage {
 
 #[test]
 fn c3_nothing_is_read_ahead_or_beyond_either_side() {
-    let device = LonePage::new();
+    let page = LonePage::new();
     let ram = LonePage::new();
     for len in 0..=257 {
         for (dev, mem) in [
-            (device.start(), ram.start()),
-            (device.end().wrapping_sub(len), ram.end().wrapping_sub(len)),
+            (page.start(), ram.start()),
+            (page.end().wrapping_sub(len), ram.end().wrapping_sub(len)),
         ] {
+            let device = DeviceAddr::new(dev as usize);
             // SAFETY: both sides lie in their page; beyond it an access would
             // be a SIGSEGV, which is what this test is about.
             unsafe {
-                assert!(read(&mut Native::default(), dev, mem, len));
-                assert!(write(&mut Native::default(), dev, mem, len));
+                assert!(read(&mut Native::default(), device, mem, len));
+                assert!(write(&mut Native::default(), device, mem, len));
             }
         }
     }

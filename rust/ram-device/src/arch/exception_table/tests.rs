@@ -16,6 +16,7 @@ use std::{
 
 use super::{__start_ram_device_faults, __stop_ram_device_faults, fixup, Entry};
 use crate::{
+    arch::DeviceAddr,
     copy,
     plan::Width,
     port::{Native, Port},
@@ -89,6 +90,11 @@ impl Device {
         }
     }
 
+    /// The device address of a byte.
+    fn at(&self, offset: usize) -> DeviceAddr {
+        DeviceAddr::new(self.address as usize).offset(offset)
+    }
+
     /// Leaves the first `len` bytes, whole pages, and takes the others away; or
     /// brings them back, as zeroes.
     fn set_len(&self, len: usize) {
@@ -160,7 +166,7 @@ fn a_load_from_a_vanished_device_gives_ones_and_says_so() {
     let device = Device::new();
     for width in WIDTHS {
         for offset in [0, 8, 1] {
-            let address = device.address.wrapping_add(offset);
+            let address = device.at(offset);
             device.set_len(0);
             let mut port = Native::default();
             // SAFETY: mapped, to a device that has vanished.
@@ -182,7 +188,7 @@ fn a_store_to_a_vanished_device_is_dropped_and_says_so() {
     let device = Device::new();
     for width in WIDTHS {
         for offset in [0, 8, 1] {
-            let address = device.address.wrapping_add(offset);
+            let address = device.at(offset);
             device.set_len(0);
             let mut port = Native::default();
             // SAFETY: mapped, to a device that has vanished.
@@ -222,7 +228,7 @@ fn a_copy_from_a_device_that_ends_is_right_up_to_there_and_ones_from_there() {
         device.set_len(PAGE);
         let there = PAGE - offset;
         let mut ram = vec![0x5a; len + 2];
-        let (from, to) = (device.address.wrapping_add(offset), ram[1..].as_mut_ptr());
+        let (from, to) = (device.at(offset), ram[1..].as_mut_ptr());
         // SAFETY: both are mapped for `len` bytes; the device may have gone.
         assert!(!unsafe { copy::read(&mut Native::default(), from, to, len) });
         // A misaligned access that runs off the end is one fault, all ones.
@@ -242,7 +248,7 @@ fn a_copy_to_a_device_that_ends_stops_there() {
         device.set_len(0);
         device.set_len(PAGE);
         let ram = vec![0xa5; len];
-        let to = device.address.wrapping_add(offset);
+        let to = device.at(offset);
         // SAFETY: both are mapped for `len` bytes; the device may have gone.
         assert!(!unsafe { copy::write(&mut Native::default(), to, ram.as_ptr(), len) });
         let there = PAGE - offset;
@@ -265,12 +271,19 @@ fn a_copy_downwards_stops_at_once_where_the_device_is_not() {
     // vanished.
     let device = Device::new();
     device.set_len(PAGE);
-    let at = |offset| device.address.wrapping_add(offset);
     let source = [0xa5; 64];
     // SAFETY: both are mapped.
-    assert!(unsafe { copy::write(&mut Native::default(), at(PAGE - 64), source.as_ptr(), 32) });
+    assert!(unsafe {
+        copy::write(
+            &mut Native::default(),
+            device.at(PAGE - 64),
+            source.as_ptr(),
+            32,
+        )
+    });
+    let within = device.address.wrapping_add(PAGE - 64);
     // SAFETY: the source is mapped; the destination may have gone.
-    assert!(!unsafe { copy::write(&mut Native::default(), at(PAGE - 32), at(PAGE - 64), 64) });
+    assert!(!unsafe { copy::write(&mut Native::default(), device.at(PAGE - 32), within, 64) });
     assert_eq!(device.contents(PAGE - 32, 32), [0; 32]);
 }
 
@@ -291,9 +304,9 @@ fn devices_that_come_and_go_under_copies_in_several_threads_are_survived() {
                         // SAFETY: both are mapped for that many bytes.
                         let whole = unsafe {
                             if worker == 0 {
-                                copy::write(&mut port, device.address, ram.as_ptr(), SIZE)
+                                copy::write(&mut port, device.at(0), ram.as_ptr(), SIZE)
                             } else {
-                                copy::read(&mut port, device.address, ram.as_mut_ptr(), SIZE)
+                                copy::read(&mut port, device.at(0), ram.as_mut_ptr(), SIZE)
                             }
                         };
                         count[usize::from(whole)] += 1;
