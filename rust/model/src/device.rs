@@ -50,7 +50,8 @@ impl<const ONE_ACCESS: bool> Device<ONE_ACCESS> {
     }
 }
 
-impl<const ONE_ACCESS: bool> Port for Device<ONE_ACCESS> {
+// SAFETY: both access the bytes that stand for the device's, or none.
+unsafe impl<const ONE_ACCESS: bool> Port for Device<ONE_ACCESS> {
     const MISALIGNED: Misaligned = if ONE_ACCESS {
         Misaligned::OneAccess
     } else {

@@ -86,7 +86,14 @@ impl DeviceAddr {
 }
 
 /// An unsigned integer that one access can move.
-pub trait Word: Copy + Into<u64> {
+///
+/// # Safety
+///
+/// `Self` must be 1, 2, 4 or 8 bytes, and any of their values a valid `Self`.
+/// The functions that access memory must access the `size_of::<Self>()` bytes
+/// at `addr` and no other memory, in the direction that their name says; those
+/// of the device side exactly once, by one access.
+pub unsafe trait Word: Copy + Into<u64> {
     /// The low bytes of `value`.
     fn truncated(value: u64) -> Self;
 

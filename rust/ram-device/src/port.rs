@@ -11,7 +11,13 @@ use crate::{
 };
 
 /// The way to the device side of a transfer.
-pub trait Port {
+///
+/// # Safety
+///
+/// `load` and `store` must access the device's `size_of::<W>()` bytes at `addr`,
+/// in the direction that their name says, and no other memory that their caller
+/// could know of.
+pub unsafe trait Port {
     /// What a misaligned transfer of 2, 4 or 8 bytes becomes (C1).
     const MISALIGNED: Misaligned;
 
@@ -39,7 +45,8 @@ pub struct Native {
     vanished: u32,
 }
 
-impl Port for Native {
+// SAFETY: both are the one access that the host's `Word` makes.
+unsafe impl Port for Native {
     const MISALIGNED: Misaligned = arch::MISALIGNED;
 
     #[inline(always)]

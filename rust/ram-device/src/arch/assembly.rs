@@ -48,7 +48,9 @@ macro_rules! words {
             ones: $ones:literal,
         })+
     ) => {$(
-        impl super::Word for $word {
+        // SAFETY: an integer of a register's width or less; each function is
+        // the one instruction of that width, with `addr` as its operand.
+        unsafe impl super::Word for $word {
             #[inline(always)]
             fn truncated(value: u64) -> Self {
                 // Truncation is what is asked for.

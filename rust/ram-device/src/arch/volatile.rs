@@ -11,7 +11,9 @@ pub const MISALIGNED: Misaligned = Misaligned::Split;
 /// Implements [`Word`](super::Word) for `$word` with volatile accesses.
 macro_rules! words {
     ($($word:ty)+) => {$(
-        impl super::Word for $word {
+        // SAFETY: an integer of 8 bytes or less; each function accesses one at
+        // `addr`, and rustc makes no second access of a volatile one.
+        unsafe impl super::Word for $word {
             #[inline(always)]
             fn truncated(value: u64) -> Self {
                 // Truncation is what is asked for.

@@ -27,7 +27,8 @@ impl<const ONE_ACCESS: bool> Recorder<ONE_ACCESS> {
     }
 }
 
-impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
+// SAFETY: both make the access that they are asked for.
+unsafe impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
     const MISALIGNED: Misaligned = if ONE_ACCESS {
         Misaligned::OneAccess
     } else {
