@@ -2,15 +2,13 @@
 
 //! Transfers: the accesses of a [`Plan`] made through a [`Port`].
 
-use core::{
-    mem::size_of,
-    ptr::{addr_of, addr_of_mut},
-};
+use core::ptr::{addr_of, addr_of_mut};
 
 use crate::{
     arch::{opaque, DeviceAddr, Word},
-    plan::{Misaligned, Plan, Run, Width},
+    plan::{Plan, Run, Width},
     port::Port,
+    Error,
 };
 
 /// Both sides of a transfer, or of a part of it: to the device if `IS_WRITE`,
@@ -124,16 +122,15 @@ impl<const IS_WRITE: bool> Sides<IS_WRITE> {
         count - left
     }
 
-    /// Makes the transfer, and tells whether it is complete: the device
-    /// vanished under it otherwise, and what a read hasn't got is all ones
-    /// (C7).
+    /// Makes the transfer.  If the device vanishes meanwhile, what a read hasn't
+    /// got is all ones, and nothing more is written (C7).
     ///
     /// # Safety
     ///
     /// Both sides must be mapped for `len` bytes, and no Rust reference to the
     /// destination may be live.
     #[inline(always)]
-    unsafe fn transfer<P: Port>(self, port: &mut P, len: usize) -> bool {
+    unsafe fn transfer<P: Port>(self, port: &mut P, len: usize) -> Result<(), Error> {
         let mut plan = Plan::new(self.device, len, P::MISALIGNED);
         let is_descending = self.destination_starts_in_source(len);
         let mut done = 0;
@@ -149,7 +146,7 @@ impl<const IS_WRITE: bool> Sides<IS_WRITE> {
                 count,
             } = match next {
                 Some(run) => run,
-                None => return true,
+                None => return Ok(()),
             };
             let run = self.at(offset);
             // SAFETY: the plan stays within `len`, and cuts by the device
@@ -182,7 +179,7 @@ impl<const IS_WRITE: bool> Sides<IS_WRITE> {
                 fill_with_ones(self.ram.wrapping_add(rest), len - done);
             }
         }
-        false
+        Err(Error::Vanished)
     }
 }
 
@@ -204,57 +201,60 @@ pub unsafe fn fill_with_ones(ram: *mut u8, len: usize) {
     }
 }
 
-/// Copies `len` bytes from the device to RAM.  Gives false if the device
-/// vanished meanwhile; `ram` has all ones then from where it did (C7).
+/// Copies `len` bytes from the device to RAM.  If the device vanishes meanwhile,
+/// `ram` has all ones from where it did (C7).
 ///
 /// # Safety
 ///
 /// `device` must be mapped readable and `ram` writable for `len` bytes, and no
 /// Rust reference to the latter may be live.
-#[must_use]
-pub unsafe fn read<P: Port>(port: &mut P, device: DeviceAddr, ram: *mut u8, len: usize) -> bool {
+pub unsafe fn read<P: Port>(
+    port: &mut P,
+    device: DeviceAddr,
+    ram: *mut u8,
+    len: usize,
+) -> Result<(), Error> {
     let sides = Sides::<false> { device, ram };
     // SAFETY: the caller's obligation is the same.
     unsafe { sides.transfer(port, len) }
 }
 
-/// Copies `len` bytes from RAM to the device.  Gives false if the device
-/// vanished meanwhile; nothing is written to it from then on (C7).
+/// Copies `len` bytes from RAM to the device.  If the device vanishes meanwhile,
+/// nothing is written to it from then on (C7).
 ///
 /// # Safety
 ///
 /// `device` must be mapped writable and `ram` readable for `len` bytes, and no
 /// Rust reference to the former may be live.
-#[must_use]
 #[allow(clippy::ptr_cast_constness)] // cast_mut() came with Rust 1.65
-pub unsafe fn write<P: Port>(port: &mut P, device: DeviceAddr, ram: *const u8, len: usize) -> bool {
+pub unsafe fn write<P: Port>(
+    port: &mut P,
+    device: DeviceAddr,
+    ram: *const u8,
+    len: usize,
+) -> Result<(), Error> {
     let ram = ram as *mut u8;
     let sides = Sides::<true> { device, ram };
     // SAFETY: the caller's obligation is the same.
     unsafe { sides.transfer(port, len) }
 }
 
-/// Is a transfer of one `W` at this device address one access (C1)?
-fn is_one_access<W: Word, P: Port>(device: DeviceAddr) -> bool {
-    P::MISALIGNED == Misaligned::OneAccess || device.is_aligned_to(size_of::<W>())
-}
-
 /// Loads a `W` from the device: one access, or aligned pieces (C1).
 ///
 /// # Safety
 ///
-/// `device` must be mapped readable for the width of `W`.
+/// `device` must be mapped readable for `width`, which is that of `W`.
 #[inline(always)]
-unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr) -> u64 {
+unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr, width: Width) -> u64 {
     let mut value = W::truncated(0);
-    if is_one_access::<W, P>(device) {
+    if Plan::new(device, width.bytes(), P::MISALIGNED).is_one_access() {
         // SAFETY: mapped, says the caller; aligned, or the host allows it.
         value = unsafe { port.load(device) };
     } else {
         let ram = addr_of_mut!(value).cast();
         // SAFETY: `value` is as long as the transfer.  The port remembers what
-        // `read()` says.
-        let _ = unsafe { read(port, device, ram, size_of::<W>()) };
+        // has come of it.
+        let _ = unsafe { read(port, device, ram, width.bytes()) };
     }
     value.into()
 }
@@ -263,57 +263,62 @@ unsafe fn load_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr) -> u64 {
 ///
 /// # Safety
 ///
-/// `device` must be mapped writable for the width of `W`, and no Rust reference
-/// to it may be live.
+/// `device` must be mapped writable for `width`, which is that of `W`, and no
+/// Rust reference to it may be live.
 #[inline(always)]
-unsafe fn store_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr, value: W) {
-    if is_one_access::<W, P>(device) {
+unsafe fn store_word<W: Word, P: Port>(port: &mut P, device: DeviceAddr, width: Width, value: W) {
+    if Plan::new(device, width.bytes(), P::MISALIGNED).is_one_access() {
         // SAFETY: mapped, says the caller; aligned, or the host allows it.
         unsafe { port.store(device, value) }
     } else {
         let ram = addr_of!(value).cast();
         // SAFETY: `value` is as long as the transfer.  The port remembers what
-        // `write()` says.
-        let _ = unsafe { write(port, device, ram, size_of::<W>()) };
+        // has come of it.
+        let _ = unsafe { write(port, device, ram, width.bytes()) };
     }
 }
 
 /// Loads a value of `width` bytes from the device, zero-extended, in host byte
-/// order.  All bytes that a device no longer gave are ones; the port tells
-/// whether that is so (C7).
+/// order.
 ///
 /// # Safety
 ///
 /// `device` must be mapped readable for `width` bytes.
-pub unsafe fn load<P: Port>(port: &mut P, device: DeviceAddr, width: Width) -> u64 {
+pub unsafe fn load<P: Port>(port: &mut P, device: DeviceAddr, width: Width) -> Result<u64, Error> {
     // SAFETY: the caller's obligation is the same.
-    unsafe {
+    let value = unsafe {
         match width {
-            Width::One => load_word::<u8, P>(port, device),
-            Width::Two => load_word::<u16, P>(port, device),
-            Width::Four => load_word::<u32, P>(port, device),
-            Width::Eight => load_word::<u64, P>(port, device),
+            Width::One => load_word::<u8, P>(port, device, width),
+            Width::Two => load_word::<u16, P>(port, device, width),
+            Width::Four => load_word::<u32, P>(port, device, width),
+            Width::Eight => load_word::<u64, P>(port, device, width),
         }
-    }
+    };
+    port.result().map(|()| value)
 }
 
 /// Stores the low `width` bytes of `value`, in host byte order, to the device.
-/// The port tells whether the device has vanished meanwhile (C7).
 ///
 /// # Safety
 ///
 /// `device` must be mapped writable for `width` bytes, and no Rust reference to
 /// it may be live.
-pub unsafe fn store<P: Port>(port: &mut P, device: DeviceAddr, width: Width, value: u64) {
+pub unsafe fn store<P: Port>(
+    port: &mut P,
+    device: DeviceAddr,
+    width: Width,
+    value: u64,
+) -> Result<(), Error> {
     // SAFETY: the caller's obligation is the same.
     unsafe {
         match width {
-            Width::One => store_word(port, device, u8::truncated(value)),
-            Width::Two => store_word(port, device, u16::truncated(value)),
-            Width::Four => store_word(port, device, u32::truncated(value)),
-            Width::Eight => store_word(port, device, value),
+            Width::One => store_word(port, device, width, u8::truncated(value)),
+            Width::Two => store_word(port, device, width, u16::truncated(value)),
+            Width::Four => store_word(port, device, width, u32::truncated(value)),
+            Width::Eight => store_word(port, device, width, value),
         }
     }
+    port.result()
 }
 
 #[cfg(test)]

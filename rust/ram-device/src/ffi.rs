@@ -15,7 +15,8 @@ use crate::{
     pages::{RamDevicePages, PAGES},
     plan::Width,
     policy,
-    port::{Native, Port},
+    port::Native,
+    Error,
 };
 
 /// `struct RamDevice`: one RAM device region.
@@ -35,23 +36,29 @@ pub struct RamDevice {
 impl RamDevice {
     /// The device address and the length of a transfer, if the region admits
     /// it.
-    fn admit(&self, offset: u64, len: u64, is_write: bool) -> Option<(DeviceAddr, usize)> {
+    fn admit(&self, offset: u64, len: u64, is_write: bool) -> Result<(DeviceAddr, usize), Error> {
         if !policy::may_access(self.readonly, is_write)
             || !policy::is_inside(self.size, offset, len)
         {
-            return None;
+            return Err(Error::Refused);
         }
-        // A mapped region is no longer than the address space; the casts could
-        // only lose bits of a `size` that is a lie.
-        let offset = usize::try_from(offset).ok()?;
-        let len = usize::try_from(len).ok()?;
-        Some((DeviceAddr::new(self.host as usize).offset(offset), len))
+        // A mapped region is no longer than the address space; the conversions
+        // fail for a `size` that is a lie only.
+        match (usize::try_from(offset), usize::try_from(len)) {
+            (Ok(offset), Ok(len)) => Ok((DeviceAddr::new(self.host as usize).offset(offset), len)),
+            _ => Err(Error::Refused),
+        }
     }
 
     /// As [`RamDevice::admit`], for one access of `size` bytes.
-    fn admit_one(&self, offset: u64, size: u32, is_write: bool) -> Option<(DeviceAddr, Width)> {
+    fn admit_one(
+        &self,
+        offset: u64,
+        size: u32,
+        is_write: bool,
+    ) -> Result<(DeviceAddr, Width), Error> {
         let (device, len) = self.admit(offset, u64::from(size), is_write)?;
-        Some((device, Width::from_bytes(len)?))
+        Ok((device, Width::from_bytes(len).ok_or(Error::Refused)?))
     }
 }
 
@@ -82,24 +89,16 @@ pub unsafe extern "C" fn ram_device_load(
 ) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
-    let mut port = Native::default();
-    let (loaded, done) = match rd.admit_one(offset, size, false) {
-        Some((device, width)) => {
-            // SAFETY: admitted, hence inside the mapped region.
-            let loaded = unsafe { copy::load(&mut port, device, width) };
-            if port.has_vanished() {
-                (u64::MAX, false)
-            } else {
-                (loaded, true)
-            }
-        }
-        None => (u64::MAX, false),
+    let loaded = match rd.admit_one(offset, size, false) {
+        // SAFETY: admitted, hence inside the mapped region.
+        Ok((device, width)) => unsafe { copy::load(&mut Native::default(), device, width) },
+        Err(refused) => Err(refused),
     };
     // SAFETY: writable, says the caller.
     unsafe {
-        u64::ram_store(value.cast(), loaded);
+        u64::ram_store(value.cast(), loaded.unwrap_or(u64::MAX));
     }
-    done
+    loaded.is_ok()
 }
 
 /// One store of 1, 2, 4 or 8 bytes.
@@ -116,17 +115,12 @@ pub unsafe extern "C" fn ram_device_store(
 ) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
-    match rd.admit_one(offset, size, true) {
-        Some((device, width)) => {
-            let mut port = Native::default();
-            // SAFETY: admitted, hence inside the mapped region and writable.
-            unsafe {
-                copy::store(&mut port, device, width, value);
-            }
-            !port.has_vanished()
-        }
-        None => false,
-    }
+    let stored = match rd.admit_one(offset, size, true) {
+        // SAFETY: admitted, hence inside the mapped region and writable.
+        Ok((device, width)) => unsafe { copy::store(&mut Native::default(), device, width, value) },
+        Err(refused) => Err(refused),
+    };
+    stored.is_ok()
 }
 
 /// Copies from the device to RAM.
@@ -146,12 +140,12 @@ pub unsafe extern "C" fn ram_device_read(
     let rd = unsafe { &*rd };
     let ram: *mut u8 = ram.cast();
     match rd.admit(offset, len, false) {
-        Some((device, len)) => {
-            // SAFETY: admitted, hence inside the mapped region; the caller
-            // vouches for `ram`.
-            unsafe { copy::read(&mut Native::default(), device, ram, len) }
-        }
-        None => {
+        // SAFETY: admitted, hence inside the mapped region; the caller vouches
+        // for `ram`.
+        Ok((device, len)) => unsafe {
+            copy::read(&mut Native::default(), device, ram, len).is_ok()
+        },
+        Err(_) => {
             // SAFETY: the caller vouches for `len` bytes, which a `usize` can
             // count.
             unsafe {
@@ -178,12 +172,12 @@ pub unsafe extern "C" fn ram_device_write(
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
     match rd.admit(offset, len, true) {
-        Some((device, len)) => {
-            // SAFETY: admitted, hence inside the mapped region and writable;
-            // the caller vouches for `ram`.
-            unsafe { copy::write(&mut Native::default(), device, ram.cast(), len) }
-        }
-        None => false,
+        // SAFETY: admitted, hence inside the mapped region and writable; the
+        // caller vouches for `ram`.
+        Ok((device, len)) => unsafe {
+            copy::write(&mut Native::default(), device, ram.cast(), len).is_ok()
+        },
+        Err(_) => false,
     }
 }
 

@@ -46,3 +46,12 @@ pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod port;
+
+/// Why a transfer wasn't made, or not all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The region doesn't admit it; the device hasn't been touched.
+    Refused,
+    /// The device vanished (C7).
+    Vanished,
+}

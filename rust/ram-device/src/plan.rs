@@ -110,6 +110,12 @@ impl Plan {
         }
     }
 
+    /// Is the whole transfer one access?
+    #[inline(always)]
+    pub fn is_one_access(mut self) -> bool {
+        matches!(self.next(), Some(run) if run.count == 1) && self.start == self.end
+    }
+
     /// The one access of a transfer that has just one, as a run.
     fn take_single(&mut self) -> Option<Run> {
         let width = self.single.take()?;

@@ -8,6 +8,7 @@
 use crate::{
     arch::{self, DeviceAddr, Word},
     plan::Misaligned,
+    Error,
 };
 
 /// The way to the device side of a transfer.
@@ -23,6 +24,16 @@ pub unsafe trait Port {
 
     /// Has the device vanished under an access that was made through this port?
     fn has_vanished(&self) -> bool;
+
+    /// What has come of the accesses that were made through this port.
+    #[inline(always)]
+    fn result(&self) -> Result<(), Error> {
+        if self.has_vanished() {
+            Err(Error::Vanished)
+        } else {
+            Ok(())
+        }
+    }
 
     /// One load from the device.
     ///

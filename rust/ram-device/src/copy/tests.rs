@@ -2,8 +2,10 @@
 
 //! Transfers over a recorded device: which accesses, and which bytes.
 
+use std::mem::size_of;
+
 use super::*;
-use crate::port::Native;
+use crate::{plan::Misaligned, port::Native};
 
 /// One access to the device, as an offset from where the transfer starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ unsafe impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
     unsafe fn load<W: Word>(&mut self, addr: DeviceAddr) -> W {
         self.accesses.push(Access::Load {
             offset: addr.get() - self.start,
-            width: std::mem::size_of::<W>(),
+            width: size_of::<W>(),
         });
         // SAFETY: the caller vouches for the address; it is RAM.
         unsafe { W::ram_load(addr.get() as *const u8) }
@@ -51,7 +53,7 @@ unsafe impl<const ONE_ACCESS: bool> Port for Recorder<ONE_ACCESS> {
     unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W) {
         self.accesses.push(Access::Store {
             offset: addr.get() - self.start,
-            width: std::mem::size_of::<W>(),
+            width: size_of::<W>(),
         });
         // SAFETY: the caller vouches for the address; it is RAM.
         unsafe { W::ram_store(addr.get() as *mut u8, value) }
@@ -114,7 +116,10 @@ fn read_makes_the_planned_loads<const ONE_ACCESS: bool>() {
         let mut recorder = Recorder::<ONE_ACCESS>::at(from);
         // SAFETY: both memories are long enough for the longest transfer.
         unsafe {
-            assert!(read(&mut recorder, from, target.0[ram..].as_mut_ptr(), len));
+            assert_eq!(
+                read(&mut recorder, from, target.0[ram..].as_mut_ptr(), len),
+                Ok(())
+            );
         }
 
         assert_eq!(target.0, expected.0, "len {len} {device} -> {ram}");
@@ -143,7 +148,10 @@ fn write_makes_the_planned_stores<const ONE_ACCESS: bool>() {
         let mut recorder = Recorder::<ONE_ACCESS>::at(to);
         // SAFETY: both memories are long enough for the longest transfer.
         unsafe {
-            assert!(write(&mut recorder, to, source.0[ram..].as_ptr(), len));
+            assert_eq!(
+                write(&mut recorder, to, source.0[ram..].as_ptr(), len),
+                Ok(())
+            );
         }
 
         assert_eq!(target.0, expected.0, "len {len} {ram} -> {device}");
@@ -180,25 +188,27 @@ fn c5_overlapping_sides_give_the_result_of_memmove() {
             for target in 0..32 {
                 moves_like_memmove(len, source, target, |from, to| {
                     // SAFETY: 32 + 64 bytes are within the memory.
-                    assert!(unsafe {
+                    let copied = unsafe {
                         read(
                             &mut Native::default(),
                             DeviceAddr::new(from as usize),
                             to,
                             len,
                         )
-                    });
+                    };
+                    assert_eq!(copied, Ok(()));
                 });
                 moves_like_memmove(len, source, target, |from, to| {
                     // SAFETY: 32 + 64 bytes are within the memory.
-                    assert!(unsafe {
+                    let copied = unsafe {
                         write(
                             &mut Native::default(),
                             DeviceAddr::new(to as usize),
                             from,
                             len,
                         )
-                    });
+                    };
+                    assert_eq!(copied, Ok(()));
                 });
             }
         }
@@ -216,7 +226,10 @@ fn c5_an_overlapping_transfer_still_makes_each_access_once() {
                 let mut recorder = Recorder::<true>::at(to);
                 // SAFETY: 16 + 64 + 64 bytes are within the memory.
                 unsafe {
-                    assert!(write(&mut recorder, to, base.wrapping_add(source), len));
+                    assert_eq!(
+                        write(&mut recorder, to, base.wrapping_add(source), len),
+                        Ok(())
+                    );
                 }
 
                 let mut accesses = planned::<Recorder<true>>(to, len, |offset, width| {
@@ -247,11 +260,12 @@ fn c1_load_and_store_move_a_value_in_host_byte_order() {
             let device = DeviceAddr::new(memory.0[at..].as_mut_ptr() as usize);
             // SAFETY: the device address has 8 bytes and more behind it.
             unsafe {
-                store(&mut Native::default(), device, width, value);
+                store(&mut Native::default(), device, width, value).unwrap();
             }
             assert_eq!(memory.0, expected.0);
             // SAFETY: as before.
-            assert_eq!(unsafe { load(&mut Native::default(), device, width) }, kept);
+            let loaded = unsafe { load(&mut Native::default(), device, width) };
+            assert_eq!(loaded, Ok(kept));
         }
     }
 }
@@ -264,8 +278,8 @@ fn load_and_store_make_the_planned_accesses<const ONE_ACCESS: bool>() {
             let mut recorder = Recorder::<ONE_ACCESS>::at(device);
             // SAFETY: the device address has 8 bytes and more behind it.
             unsafe {
-                let value = load(&mut recorder, device, size);
-                store(&mut recorder, device, size, value);
+                let value = load(&mut recorder, device, size).unwrap();
+                store(&mut recorder, device, size, value).unwrap();
             }
 
             let (addr, len) = (device, size.bytes());
@@ -350,8 +364,8 @@ fn c3_nothing_is_read_ahead_or_beyond_either_side() {
             // SAFETY: both sides lie in their page; beyond it an access would
             // be a SIGSEGV, which is what this test is about.
             unsafe {
-                assert!(read(&mut Native::default(), device, mem, len));
-                assert!(write(&mut Native::default(), device, mem, len));
+                assert_eq!(read(&mut Native::default(), device, mem, len), Ok(()));
+                assert_eq!(write(&mut Native::default(), device, mem, len), Ok(()));
             }
         }
     }
