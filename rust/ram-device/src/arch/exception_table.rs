@@ -19,21 +19,19 @@ use super::Word;
 
 /// One instruction that may fault, and where to go on.  Both are relative to
 /// their own place, so that the table needs no relocation at load time.
-#[repr(C)]
-struct Entry {
-    instruction: i32,
-    fixup: i32,
-}
+type Entry = [i32; 2];
 
 // The linker's names for the bounds of a section whose name is a C identifier.
+// They have no length: there need not be an entry at the first, and there is
+// none at the second.
 extern "C" {
-    static __start_ram_device_faults: Entry;
-    static __stop_ram_device_faults: Entry;
+    static __start_ram_device_faults: [Entry; 0];
+    static __stop_ram_device_faults: [Entry; 0];
 }
 
-/// The address that a field of an entry stands for.
+/// The address that one number of an entry stands for.
 fn absolute(field: *const i32) -> usize {
-    // SAFETY: a field of an entry of the table, which is never written.
+    // SAFETY: in an entry of the table, which is never written.
     let relative = unsafe { u32::ram_load(field.cast()) } as i32;
     (field as usize).wrapping_add(relative as usize)
 }
@@ -42,23 +40,30 @@ fn absolute(field: *const i32) -> usize {
 /// access to a device by this crate.
 ///
 /// Async-signal-safe: it reads constant memory and nothing else.
-// Before Rust 1.82 the address of an extern static is unsafe to take.
-#[allow(unused_unsafe)]
 pub fn fixup(pc: usize) -> Option<usize> {
-    // SAFETY: only the address is taken.
-    let mut entry = unsafe { addr_of!(__start_ram_device_faults) };
-    // SAFETY: as above.
-    let stop = unsafe { addr_of!(__stop_ram_device_faults) };
+    let (mut entry, stop) = bounds();
     while entry != stop {
-        // SAFETY: `entry` is in the table; only the address is taken.
-        let (instruction, fixup) =
-            unsafe { (addr_of!((*entry).instruction), addr_of!((*entry).fixup)) };
+        let instruction: *const i32 = entry.cast();
         if absolute(instruction) == pc {
-            return Some(absolute(fixup));
+            return Some(absolute(instruction.wrapping_add(1)));
         }
         entry = entry.wrapping_add(1);
     }
     None
+}
+
+/// The first entry, and the end of the table.
+// Before Rust 1.82 the address of an extern static is unsafe to take.
+#[allow(unused_unsafe)]
+#[inline(always)]
+fn bounds() -> (*const Entry, *const Entry) {
+    // SAFETY: only the addresses are taken.
+    unsafe {
+        (
+            addr_of!(__start_ram_device_faults).cast(),
+            addr_of!(__stop_ram_device_faults).cast(),
+        )
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::{
     ffi::CString,
     mem::{size_of, zeroed},
-    ptr::{addr_of, null_mut},
+    ptr::null_mut,
     sync::{
         atomic::{AtomicBool, Ordering},
         Once,
@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use super::{__start_ram_device_faults, __stop_ram_device_faults, fixup, Entry};
+use super::{bounds, fixup, Entry};
 use crate::{arch::DeviceAddr, copy, plan::Width, port::Native, Error};
 
 const PAGE: usize = 4096;
@@ -128,19 +128,9 @@ const WIDTHS: [Width; 4] = [Width::One, Width::Two, Width::Four, Width::Eight];
 #[test]
 fn every_width_has_its_entries_in_the_table() {
     // A load and a store of each width at least; bulk copies are unrolled.
-    // Before Rust 1.82 the address of an extern static is unsafe to take.
-    #[allow(unused_unsafe)]
-    // SAFETY: only the addresses are taken.
-    let (start, stop) = unsafe {
-        (
-            addr_of!(__start_ram_device_faults) as usize,
-            addr_of!(__stop_ram_device_faults) as usize,
-        )
-    };
-    assert!(
-        (stop - start) / size_of::<Entry>() >= 8,
-        "{start} to {stop}"
-    );
+    let (start, stop) = bounds();
+    let entries = (stop as usize - start as usize) / size_of::<Entry>();
+    assert!(entries >= 8, "{entries}");
 }
 
 #[test]
