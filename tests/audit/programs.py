@@ -13,14 +13,12 @@ from pathlib import Path
 
 import cases
 import compilers
+from crate_builds.flags import QEMU_FLAGS
 from machines.error import MachineError
 
 ROOT = Path(__file__).resolve().parents[2]
 CRATE = ROOT / "rust/ram-device"
 DRIVER = Path(__file__).with_name("transfers.c")
-# What QEMU's default build type gives rustc: core's own checks are on as well.  A test holds it against the build.
-QEMU_FLAGS = ("--edition=2021", "--cfg", "MESON", "-g", "-C", "opt-level=2", "-C", "debug-assertions=yes",
-              "-C", "overflow-checks=no", "-C", "codegen-units=1")  # fmt: skip
 C_COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
 EMULATORS_LIBRARY = Path("rust/ram-device/libram_device.rlib")
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import compilers
 import pytest
 from code_image import SOURCES, Refused, exported, is_of_crate, public
+from crate_builds.flags import QEMU_FLAGS
 from machine_code import WIDTHS, Audit, audit
 from machines import emulators
 from machines.error import MachineError
-from programs import C_COMPILERS, QEMU_FLAGS, Program
+from programs import C_COMPILERS, Program
 from whole_crate import whole_crate
 
 FOLDER = Path(__file__).parent

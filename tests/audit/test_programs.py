@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from cases import Case, Routine, of_the_crate
-from programs import EMULATORS_LIBRARY, QEMU_FLAGS, WANTED, Program, Wanted
+from crate_builds.flags import QEMU_FLAGS
+from programs import EMULATORS_LIBRARY, WANTED, Program, Wanted
 
 # What decides about the machine code, among the arguments that Meson gives rustc.
 DECISIVE = re.compile(r"-C (?:debug-assertions|overflow-checks|opt-level|target-\w+|lto|panic)=\S+|--edition=\S+")

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
+from crate_builds.flags import QEMU_FLAGS
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 CRATE = RUST / "ram-device"
 MSRV = "1.63"
-# What QEMU's default build type gives rustc: core's own checks are on as well.
-QEMU_FLAGS = ["-O", "-C", "debug-assertions=on", "-C", "overflow-checks=off"]
 
 
 def cargo(*arguments: str) -> str:
@@ -108,9 +107,8 @@ def test_the_oldest_compiler_that_qemu_supports_builds_it(tmp_path: Path) -> Non
 def build_object(rustc: str, folder: Path) -> Path:
     """The crate as an object file, with the flags that it gets in QEMU."""
     built = folder / "ram_device.o"
-    done = subprocess.run([rustc, "--edition", "2021", "--crate-type", "lib", "--emit", f"obj={built}",
-                           "-C", "codegen-units=1", "--deny", "warnings", *QEMU_FLAGS, str(CRATE / "src/lib.rs")],
-                          text=True, capture_output=True)
+    done = subprocess.run([rustc, "--crate-type", "lib", "--emit", f"obj={built}", "--deny", "warnings", *QEMU_FLAGS,
+                           str(CRATE / "src/lib.rs")], text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return built
 
@@ -129,7 +127,6 @@ def test_the_panic_check_finds_a_panic(tmp_path: Path) -> None:
     source = tmp_path / "panics.rs"
     source.write_text('#![no_std]\n#[no_mangle]\npub extern "C" fn at(a: &[u8; 4], i: usize) -> u8 { a[i] }\n')
     built = tmp_path / "panics.o"
-    subprocess.run(["rustc", "--edition", "2021", "--crate-type", "lib", "--emit", f"obj={built}", *QEMU_FLAGS,
-                    str(source)], check=True)
+    subprocess.run(["rustc", "--crate-type", "lib", "--emit", f"obj={built}", *QEMU_FLAGS, str(source)], check=True)
     listed = subprocess.run(["nm", "--demangle", str(built)], text=True, capture_output=True, check=True).stdout
     assert "panic" in listed

@@ -38,7 +38,7 @@ impl RamDeviceAccount {
     /// it: it may use as much again as the limit.
     #[inline(always)]
     pub const fn ask(&self, held: u64, size: u64, overdraw: bool) -> Answer {
-        if held > self.limit || size > self.limit.wrapping_sub(held) {
+        if held > self.limit || size > self.limit - held {
             return Answer::Never;
         }
         let limit = if overdraw {
@@ -46,10 +46,7 @@ impl RamDeviceAccount {
         } else {
             self.limit
         };
-        if self.used > limit
-            || size > limit.wrapping_sub(self.used)
-            || (self.is_awaited && !overdraw)
-        {
+        if self.used > limit || size > limit - self.used || (self.is_awaited && !overdraw) {
             return Answer::Later;
         }
         Answer::Granted

@@ -31,8 +31,11 @@
 //! way there, [`copy`] joins them, [`policy`] decides, [`budget`] and [`pages`]
 //! deal out the buffers, [`ffi`] is what C sees.
 //!
-//! The crate cannot panic, with debug assertions neither: there is no indexing,
-//! no checked arithmetic and no raw-pointer method that `core` checks.
+//! The crate cannot panic as QEMU builds it, with debug assertions and without
+//! overflow checks: there is no indexing, no division by what may be 0, and no
+//! raw-pointer method that `core` checks.  Sums of addresses wrap; no other
+//! arithmetic overflows, whatever the guest asks for; with overflow checks, which
+//! the tests have on, it would panic.
 
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_op_in_unsafe_fn)]

@@ -19,21 +19,17 @@ impl RamDevicePages {
     /// Takes the first run of `count` free pages, and gives its first page.
     #[inline(always)]
     pub fn take(&mut self, count: usize) -> Option<usize> {
-        let mut run: usize = 0;
-        let mut page: usize = 0;
+        let mut run = 0;
+        let mut page = 0;
         for word in &self.used {
-            let end = page.wrapping_add(64);
+            let end = page + 64;
             let mut left = *word;
             while page < end {
-                run = if left & 1 == 0 {
-                    run.wrapping_add(1)
-                } else {
-                    0
-                };
+                run = if left & 1 == 0 { run + 1 } else { 0 };
                 left >>= 1;
-                page = page.wrapping_add(1);
+                page += 1;
                 if run == count && count > 0 {
-                    let first = page.wrapping_sub(count);
+                    let first = page - count;
                     self.set(first, count, true);
                     return Some(first);
                 }
@@ -56,14 +52,14 @@ impl RamDevicePages {
 
     #[inline(always)]
     fn set(&mut self, first: usize, count: usize, used: bool) {
-        let end = first.wrapping_add(count);
-        let mut page: usize = 0;
+        let end = first + count;
+        let mut page = 0_usize;
         for word in &mut self.used {
-            let next = page.wrapping_add(64);
+            let next = page + 64;
             if page < end && first < next {
-                let from = first.saturating_sub(page) as u32;
-                let beyond = next.saturating_sub(end) as u32;
-                let mask = u64::MAX.wrapping_shl(from) & u64::MAX.wrapping_shr(beyond);
+                let from = first.saturating_sub(page);
+                let beyond = next.saturating_sub(end);
+                let mask = u64::MAX << from & u64::MAX >> beyond;
                 *word = if used { *word | mask } else { *word & !mask };
             }
             page = next;

@@ -77,7 +77,7 @@ pub struct Run {
 impl Run {
     /// Length in bytes.
     const fn bytes(&self) -> usize {
-        self.count.wrapping_mul(self.width.bytes())
+        self.count * self.width.bytes()
     }
 }
 
@@ -136,7 +136,7 @@ impl Iterator for Plan {
         if let Some(run) = self.take_single() {
             return Some(run);
         }
-        let left = self.end.wrapping_sub(self.start);
+        let left = self.end - self.start;
         if left == 0 {
             return None;
         }
@@ -149,7 +149,7 @@ impl Iterator for Plan {
                 _ => 1,
             },
         };
-        self.start = self.start.wrapping_add(run.bytes());
+        self.start += run.bytes();
         Some(run)
     }
 }
@@ -160,7 +160,7 @@ impl DoubleEndedIterator for Plan {
         if let Some(run) = self.take_single() {
             return Some(run);
         }
-        let left = self.end.wrapping_sub(self.start);
+        let left = self.end - self.start;
         if left == 0 {
             return None;
         }
@@ -170,12 +170,13 @@ impl DoubleEndedIterator for Plan {
             Width::Eight => left / 8,
             _ => 1,
         };
-        self.end = self.end.wrapping_sub(count.wrapping_mul(width.bytes()));
-        Some(Run {
-            offset: self.end,
+        let run = Run {
+            offset: self.end - count * width.bytes(),
             width,
             count,
-        })
+        };
+        self.end = run.offset;
+        Some(run)
     }
 }
 

@@ -22,7 +22,7 @@ pub const fn may_access(readonly: bool, is_write: bool) -> bool {
 /// Is a transfer of `len` bytes at `offset` wholly inside a region of `size`
 /// bytes?
 pub const fn is_inside(size: u64, offset: u64, len: u64) -> bool {
-    offset <= size && len <= size.wrapping_sub(offset)
+    offset <= size && len <= size - offset
 }
 
 #[cfg(test)]
