@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,17 +29,17 @@ class Compiler:
     @property
     def version(self) -> str:
         """For instance 1.63.0."""
-        return self._run(["--version"]).split()[1]
+        return self._run(["--version"], {}).split()[1]
 
-    def compile(self, *arguments: str) -> None:
+    def compile(self, *arguments: str, environment: Mapping[str, str]) -> None:
         """Compile for the architecture."""
-        self._run(["--target", target(self.architecture), *self.arguments, *arguments])
+        self._run(["--target", target(self.architecture), *self.arguments, *arguments], environment)
 
-    def _run(self, arguments: list[str]) -> str:
-        environment = dict(os.environ)
+    def _run(self, arguments: list[str], environment: Mapping[str, str]) -> str:
+        full = {**os.environ, **environment}
         if self.libraries:
-            environment["LD_LIBRARY_PATH"] = ":".join(map(str, self.libraries))
-        done = subprocess.run([self.rustc, *arguments], env=environment, text=True, capture_output=True, check=False)
+            full["LD_LIBRARY_PATH"] = ":".join(map(str, self.libraries))
+        done = subprocess.run([self.rustc, *arguments], env=full, text=True, capture_output=True, check=False)
         if done.returncode:
             raise MachineError(f"{self.rustc} failed with status {done.returncode}:\n{done.stderr}")
         return done.stdout

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import cases
 import compilers
-from crate_builds.flags import QEMU_FLAGS
+from crate_builds.library import CRATE, compile_crate
 from machines.error import MachineError
 
 ROOT = Path(__file__).resolve().parents[2]
-CRATE = ROOT / "rust/ram-device"
 DRIVER = Path(__file__).with_name("transfers.c")
 C_COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
 EMULATORS_LIBRARY = Path("rust/ram-device/libram_device.rlib")
@@ -66,9 +65,8 @@ def built(wanted: Wanted, folder: Path, crate: Path = CRATE) -> Program:
     else:
         find = compilers.current if wanted.crate == "current" else compilers.distributions
         compiler = find(wanted.architecture)
-        library, version, include = folder / "libram_device.rlib", compiler.version, ROOT / "include"
-        compiler.compile("--crate-type", "rlib", "--crate-name", "ram_device", *QEMU_FLAGS, "--emit", f"link={library}",
-                         str(crate / "src/lib.rs"))
+        library = compile_crate(compiler.compile, folder, crate=crate)
+        version, include = compiler.version, ROOT / "include"
     path = folder / "transfers"
     _link(wanted.architecture, library, include, path)
     return Program(path, wanted.architecture, version, wanted.crate, library)

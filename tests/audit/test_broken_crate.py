@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from crate_builds.library import CRATE
 from machines.error import MachineError
-from programs import CRATE, WANTED, Program, Wanted, built
+from programs import WANTED, Program, Wanted, built
 from trace_run import INSTRUMENTS, crate
 
 # What is changed (file, from, to), and the violation that must be found.
@@ -24,7 +25,8 @@ CHANGES = {
         "port.rs", LOAD, LOAD.replace("{ ", "{ W::device_load(addr, &mut self.vanished); "), "duplicated"),
     "C3, what is to be written is read": (
         "port.rs", STORE, STORE.replace("{ ", "{ W::device_load(addr, &mut self.vanished); "), "direction"),
-    "C7, a load isn't in the table": ("port.rs", LOAD, "unsafe { W::ram_load(addr.get() as *const u8) }", "instruction"),
+    "C7, a load isn't in the table": (
+        "port.rs", LOAD, "unsafe { W::ram_load(addr.get() as *const u8) }", "instruction"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import compilers
 import pytest
 from code_image import SOURCES, Refused, exported, is_of_crate, public
-from crate_builds.flags import QEMU_FLAGS
+from crate_builds.library import compile_crate
 from machine_code import WIDTHS, Audit, audit
 from machines import emulators
 from machines.error import MachineError
@@ -341,10 +341,8 @@ def test_the_crate_with_volatile_accesses_in_place_of_assembly_is_reported(archi
     by_hand = "W::device_load(addr, &mut self.vanished)"
     assert port.count(by_hand) == 1
     (sources / "port.rs").write_text(port.replace(by_hand, "(addr.get() as *const W).read_volatile()"))
-    library = tmp_path / "libram_device.rlib"
     # With debug assertions core would check the address, and panic.
-    compiler.compile("--crate-type", "rlib", "--crate-name", "ram_device", *QEMU_FLAGS, "-C", "debug-assertions=no",
-                     "--emit", f"link={library}", str(sources / "lib.rs"))
+    library = compile_crate(compiler.compile, tmp_path, options=("-C", "debug-assertions=no"), crate=tmp_path)
     audited = audit(whole_crate(library, architecture, tmp_path))
     assert OUTSIDE in kinds(audited)
     # The stores are still assembly.

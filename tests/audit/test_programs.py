@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cases import Case, Routine, of_the_crate
-from crate_builds.flags import QEMU_FLAGS
+from crate_builds.library import QEMU_FLAGS
 from programs import EMULATORS_LIBRARY, WANTED, Program, Wanted
 
 # What decides about the machine code, among the arguments that Meson gives rustc.

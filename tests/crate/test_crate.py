@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -13,10 +14,8 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
-from crate_builds.flags import QEMU_FLAGS
+from crate_builds.library import QEMU_FLAGS, RUST, compile_crate, run_rustc
 
-RUST = Path(__file__).resolve().parents[2] / "rust"
-CRATE = RUST / "ram-device"
 MSRV = "1.63"
 
 
@@ -106,11 +105,7 @@ def test_the_oldest_compiler_that_qemu_supports_builds_it(tmp_path: Path) -> Non
 
 def build_object(rustc: str, folder: Path) -> Path:
     """The crate as an object file, with the flags that it gets in QEMU."""
-    built = folder / "ram_device.o"
-    done = subprocess.run([rustc, "--crate-type", "lib", "--emit", f"obj={built}", "--deny", "warnings", *QEMU_FLAGS,
-                           str(CRATE / "src/lib.rs")], text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return built
+    return compile_crate(functools.partial(run_rustc, rustc), folder, "obj", ("--deny", "warnings"))
 
 
 @pytest.mark.parametrize("rustc", compilers(), ids=version)

@@ -4,9 +4,9 @@
 //! refused before anything is touched.
 
 use proptest::prelude::*;
+use qemu::bindings::RamDevice;
 use ram_device::ffi::{
     ram_device_gives_pointer, ram_device_load, ram_device_read, ram_device_store, ram_device_write,
-    RamDevice,
 };
 
 use crate::contract::config;

@@ -1,65 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What C sees: the twin of `include/system/ram-device.h` and its neighbours,
-//! which document each function.
+//! What C sees: the functions that `include/system/ram-device.h` and its
+//! neighbours declare and document.
 //!
-//! The only exported symbols of the crate.  A transfer that is not wholly
-//! inside the region is refused before anything is touched.
+//! The only exported symbols of the crate.  Types come from QEMU's bindings of
+//! these headers.  A transfer that is not wholly inside the region is refused
+//! before anything is touched.
 
 use core::ffi::c_void;
 
+use qemu::bindings::{self, RamDevice, RamDeviceAccount, RamDevicePages, RAM_DEVICE_CHUNK_PAGES};
+
 use crate::{
     arch::{exception_table, DeviceAddr, Word},
-    budget::RamDeviceAccount,
-    copy,
-    pages::{RamDevicePages, PAGES},
+    budget, copy, pages,
     plan::Width,
     policy,
     port::Native,
     Error,
 };
 
-/// `struct RamDevice`: one RAM device region.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct RamDevice {
-    /// Host virtual address of the region's first byte.
-    pub host: *mut u8,
-    /// Length in bytes; `host` is mapped for that many.
-    pub size: u64,
-    /// The host mapping must not be written.
-    pub readonly: bool,
-    /// The operator wants pointers into the region to be handed out.
-    pub direct: bool,
+/// Compiles if each function is of the type that C's header declares; `_` is an
+/// argument.
+macro_rules! declared_in_c {
+    ($($name:ident($($argument:tt)*);)*) => {
+        $(const _: () = {
+            let _: [unsafe extern "C" fn($($argument)*) -> _; 2] = [$name, bindings::$name];
+        };)*
+    };
 }
 
-impl RamDevice {
-    /// The device address and the length of a transfer, if the region admits
-    /// it.
-    fn admit(&self, offset: u64, len: u64, is_write: bool) -> Result<(DeviceAddr, usize), Error> {
-        if !policy::may_access(self.readonly, is_write)
-            || !policy::is_inside(self.size, offset, len)
-        {
-            return Err(Error::Refused);
-        }
-        // A mapped region is no longer than the address space; the conversions
-        // fail for a `size` that is a lie only.
-        match (usize::try_from(offset), usize::try_from(len)) {
-            (Ok(offset), Ok(len)) => Ok((DeviceAddr::new(self.host as usize).offset(offset), len)),
-            _ => Err(Error::Refused),
-        }
-    }
+declared_in_c! {
+    ram_device_gives_pointer(_, _);
+    ram_device_load(_, _, _, _);
+    ram_device_store(_, _, _, _);
+    ram_device_read(_, _, _, _);
+    ram_device_write(_, _, _, _);
+    ram_device_fixup(_);
+    ram_device_budget_ask(_, _, _, _);
+    ram_device_pages_take(_, _);
+    ram_device_pages_give(_, _, _);
+}
 
-    /// As [`RamDevice::admit`], for one access of `size` bytes.
-    fn admit_one(
-        &self,
-        offset: u64,
-        size: u32,
-        is_write: bool,
-    ) -> Result<(DeviceAddr, Width), Error> {
-        let (device, len) = self.admit(offset, u64::from(size), is_write)?;
-        Ok((device, Width::from_bytes(len).ok_or(Error::Refused)?))
+/// The device address and the length of a transfer, if the region admits it.
+fn admit(
+    rd: &RamDevice,
+    offset: u64,
+    len: u64,
+    is_write: bool,
+) -> Result<(DeviceAddr, usize), Error> {
+    if !policy::may_access(rd.readonly, is_write) || !policy::is_inside(rd.size, offset, len) {
+        return Err(Error::Refused);
     }
+    // A mapped region is no longer than the address space; the conversions fail
+    // for a `size` that is a lie only.
+    match (usize::try_from(offset), usize::try_from(len)) {
+        (Ok(offset), Ok(len)) => Ok((DeviceAddr::new(rd.host as usize).offset(offset), len)),
+        _ => Err(Error::Refused),
+    }
+}
+
+/// As [`admit`], for one access of `size` bytes.
+fn admit_one(
+    rd: &RamDevice,
+    offset: u64,
+    size: u32,
+    is_write: bool,
+) -> Result<(DeviceAddr, Width), Error> {
+    let (device, len) = admit(rd, offset, u64::from(size), is_write)?;
+    Ok((device, Width::from_bytes(len).ok_or(Error::Refused)?))
 }
 
 /// May a pointer into the region be handed out?
@@ -89,7 +98,7 @@ pub unsafe extern "C" fn ram_device_load(
 ) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
-    let loaded = match rd.admit_one(offset, size, false) {
+    let loaded = match admit_one(rd, offset, size, false) {
         // SAFETY: admitted, hence inside the mapped region.
         Ok((device, width)) => unsafe { copy::load(&mut Native::default(), device, width) },
         Err(refused) => Err(refused),
@@ -115,7 +124,7 @@ pub unsafe extern "C" fn ram_device_store(
 ) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
-    let stored = match rd.admit_one(offset, size, true) {
+    let stored = match admit_one(rd, offset, size, true) {
         // SAFETY: admitted, hence inside the mapped region and writable.
         Ok((device, width)) => unsafe { copy::store(&mut Native::default(), device, width, value) },
         Err(refused) => Err(refused),
@@ -139,7 +148,7 @@ pub unsafe extern "C" fn ram_device_read(
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
     let ram: *mut u8 = ram.cast();
-    match rd.admit(offset, len, false) {
+    match admit(rd, offset, len, false) {
         // SAFETY: admitted, hence inside the mapped region; the caller vouches
         // for `ram`.
         Ok((device, len)) => unsafe {
@@ -171,7 +180,7 @@ pub unsafe extern "C" fn ram_device_write(
 ) -> bool {
     // SAFETY: valid, says the caller.
     let rd = unsafe { &*rd };
-    match rd.admit(offset, len, true) {
+    match admit(rd, offset, len, true) {
         // SAFETY: admitted, hence inside the mapped region and writable; the
         // caller vouches for `ram`.
         Ok((device, len)) => unsafe {
@@ -201,11 +210,11 @@ pub unsafe extern "C" fn ram_device_budget_ask(
 ) -> u32 {
     // SAFETY: valid, says the caller.
     let account = unsafe { &*account };
-    account.ask(held, size, overdraw) as u32
+    budget::ask(account, held, size, overdraw)
 }
 
-/// Takes `count` pages of a chunk; the first one, or [`PAGES`] if there is no
-/// such run.
+/// Takes `count` pages of a chunk; the first one, or the number of pages in a
+/// chunk if there is no such run.
 ///
 /// # Safety
 ///
@@ -214,7 +223,7 @@ pub unsafe extern "C" fn ram_device_budget_ask(
 pub unsafe extern "C" fn ram_device_pages_take(pages: *mut RamDevicePages, count: usize) -> usize {
     // SAFETY: valid and ours, says the caller.
     let pages = unsafe { &mut *pages };
-    pages.take(count).unwrap_or(PAGES)
+    pages::take(pages, count).unwrap_or(RAM_DEVICE_CHUNK_PAGES as usize)
 }
 
 /// Gives back `count` pages from `first` on; is the chunk empty now?
@@ -230,6 +239,6 @@ pub unsafe extern "C" fn ram_device_pages_give(
 ) -> bool {
     // SAFETY: valid and ours, says the caller.
     let pages = unsafe { &mut *pages };
-    pages.give(first, count);
-    pages.is_empty()
+    pages::give(pages, first, count);
+    pages::is_empty(pages)
 }

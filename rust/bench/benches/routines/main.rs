@@ -15,9 +15,8 @@ mod thread_time;
 use std::{ffi::c_void, hint::black_box, ptr::null_mut, time::Duration};
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-use ram_device::ffi::{
-    ram_device_load, ram_device_read, ram_device_store, ram_device_write, RamDevice,
-};
+use qemu::bindings::RamDevice;
+use ram_device::ffi::{ram_device_load, ram_device_read, ram_device_store, ram_device_write};
 use thread_time::ThreadTime;
 
 const KIB: usize = 1024;

@@ -4,17 +4,21 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <stdio.h>
 #include <string.h>
 #include "system/ram-device.h"
 #include "system/ram-device-fault.h"
 #include "system/ram-device-pages.h"
 
-#define CHECK(condition) do { if (!(condition)) { return __LINE__; } } while (0)
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            printf("line %d: not so: %s\n", __LINE__, #condition); \
+            return 1; \
+        } \
+    } while (0)
 
-int ram_device_call_all(void);
-
-/* Returns 0, or the line of the first check that failed. */
-int ram_device_call_all(void)
+int main(void)
 {
     uint8_t bar[32], ram[32];
     RamDevice rd = {
