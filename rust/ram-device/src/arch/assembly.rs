@@ -24,11 +24,12 @@ macro_rules! in_exception_table {
     };
 }
 
-/// The assembly of an access on hosts without an exception table.
+/// The assembly of an access on hosts without an exception table: the fix-up is
+/// a comment.
 #[cfg(not(target_os = "linux"))]
 macro_rules! in_exception_table {
     ($access:literal, $($fixup:literal),+) => {
-        concat!($access, "/* {vanished} */")
+        concat!($access, " /* ", $($fixup, "; ",)+ "*/")
     };
 }
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rust's core for targets that nobody distributes it for: its metadata, which is enough to check a crate.
+
+The distribution's compiler makes it from the distribution's package rust-src, once; it is kept in the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from machines import debian
+from machines.error import MachineError
+
+RUSTC = "/usr/bin/rustc"
+# core's source may use what only a nightly compiler has.
+UNSTABLE = {"RUSTC_BOOTSTRAP": "1"}
+EMPTY_BUILTINS = "#![feature(no_core, compiler_builtins)]\n#![no_core]\n#![compiler_builtins]\n"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Rust's name for it, and a folder with its core."""
+
+    name: str
+    sysroot: Path
+
+    def compile(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        """Compile for the target; the metadata, as nothing else is there of core."""
+        _run(["--target", self.name, "--sysroot", str(self.sysroot), *arguments], environment)
+
+
+def target(name: str) -> Target:
+    """The target, with its core; MachineError says why it can't be had."""
+    version = _run(["--version"], {}).split()[1]
+    source = debian.cache_folder() / f"rust-src-{version}"
+
+    def fill(sysroot: Path) -> None:
+        library = next(debian.unpacked("rust-src", source).glob("usr/src/rustc-*/library"), None)
+        if library is None or version not in str(library):
+            raise MachineError(f"the distribution's package rust-src isn't of rustc {version}")
+        folder = sysroot / "lib/rustlib" / name / "lib"
+        folder.mkdir(parents=True)
+        empty = sysroot / "compiler_builtins.rs"
+        empty.write_text(EMPTY_BUILTINS)
+        for crate, root in {"core": library / "core/src/lib.rs", "compiler_builtins": empty}.items():
+            _run(["--target", name, "--sysroot", str(sysroot), "--edition=2021", "--crate-type", "rlib", "--crate-name",
+                  crate, "--cap-lints", "allow", "--emit", f"metadata={folder / f'lib{crate}.rmeta'}", str(root)],
+                 UNSTABLE)  # fmt: skip
+
+    return Target(name, debian.filled(debian.cache_folder() / f"rust-core-{version}-{name}", fill))
+
+
+def _run(arguments: list[str], environment: Mapping[str, str]) -> str:
+    try:
+        done = subprocess.run([RUSTC, *arguments], env={**os.environ, **environment}, text=True, capture_output=True,
+                              check=False)
+    except OSError as error:
+        raise MachineError(f"{RUSTC} doesn't start: {error.strerror}") from None
+    if done.returncode:
+        raise MachineError(f"{RUSTC} failed with status {done.returncode}:\n{done.stderr}")
+    return done.stdout
