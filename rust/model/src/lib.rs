@@ -13,7 +13,7 @@
 //!   is assembly, which Miri doesn't interpret.  On other targets, which Miri
 //!   can interpret on any host, it is `read_unaligned()` and
 //!   `write_unaligned()`.
-//! * `port`, `fault` and `ffi` are assembly or call it.  Tests that need the
+//! * `arch` and `ffi` are assembly or call it.  Tests that need the
 //!   real machine are in the crate itself.
 
 #![cfg(test)]
