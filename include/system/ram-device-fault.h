@@ -25,18 +25,4 @@
  */
 uintptr_t ram_device_fixup(uintptr_t pc);
 
-/**
- * ram_device_expect_faults() - let this thread survive a fault
- *
- * To be called before an access of rust/ram-device.  A thread that has SIGBUS
- * blocked, as QEMU's have, can't handle it: the first call unblocks it.
- */
-#if defined(CONFIG_LINUX) && defined(CONFIG_HAVE_RUST)
-void ram_device_expect_faults(void);
-#else
-static inline void ram_device_expect_faults(void)
-{
-}
-#endif
-
 #endif /* SYSTEM_RAM_DEVICE_FAULT_H */

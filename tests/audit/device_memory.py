@@ -16,6 +16,7 @@ from pathlib import Path
 
 import compilers
 import programs
+from crate_builds.library import compile_crate
 from machines import debian_arm64, initramfs
 from machines.error import MachineError
 
@@ -58,10 +59,7 @@ class Mapping:
 
 def built_program(folder: Path) -> Path:
     """The program, with the crate as the distribution's compiler makes it."""
-    library, program = folder / "libram_device.rlib", folder / SOURCE.stem
-    compilers.distributions("aarch64").compile(
-        "--crate-type", "rlib", "--crate-name", "ram_device", *programs.QEMU_FLAGS, "--emit", f"link={library}",
-        str(programs.ROOT / "rust/ram-device/src/lib.rs"))  # fmt: skip
+    library, program = compile_crate(compilers.distributions("aarch64").compile, folder), folder / SOURCE.stem
     command = [programs.C_COMPILERS["aarch64"], "-O2", "-Wall", "-Wextra", "-Werror", "-std=gnu11", "-static",
                "-Wl,--gc-sections", "-I", str(programs.ROOT / "include"), str(SOURCE), str(library),
                "-o", str(program)]  # fmt: skip

@@ -48,6 +48,7 @@ gdb.execute(f"call (void *)memset($device, {PATTERN}, {LENGTH})")
 gdb.execute("set $rd = (RamDevice *)g_malloc0(sizeof(RamDevice))")
 gdb.execute("set $rd->host = $device")
 gdb.execute("set $rd->size = 4096")
+gdb.execute("call (void)ram_device_expect_faults()")
 breakpoints = [gdb.Breakpoint(f"*{address}") for address in accesses()]
 try:
     gdb.execute(f"call (bool)ram_device_read($rd, 0, $ram, {LENGTH})", to_string=True)

@@ -6,7 +6,8 @@
 //! `rust/ram-device` takes from it the types and declarations of
 //! `include/system/ram-device*.h`.
 
-#![no_std]
+// Where nothing but core is to be had; QEMU's crates have std.
+#![cfg_attr(core_only, no_std)]
 
 #[allow(non_camel_case_types)]
 mod c_types {

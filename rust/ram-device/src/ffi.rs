@@ -9,7 +9,9 @@
 
 use core::ffi::c_void;
 
-use qemu::bindings::{self, RamDevice, RamDeviceAccount, RamDevicePages, RAM_DEVICE_CHUNK_PAGES};
+use qemu::bindings::{
+    self, RamDevice, RamDeviceAccount, RamDevicePages, RAM_DEVICE_CHUNK_PAGES, RAM_DEVICE_NEVER,
+};
 
 use crate::{
     arch::{exception_table, DeviceAddr, Word},
@@ -43,12 +45,21 @@ declared_in_c! {
 }
 
 /// The device address and the length of a transfer, if the region admits it.
-fn admit(
-    rd: &RamDevice,
+///
+/// As everywhere here `as_ref()` does what `&*` would, but that rustc guards the
+/// latter by a panic.
+///
+/// # Safety
+///
+/// `rd` must be null or point to a valid [`RamDevice`].
+unsafe fn admit(
+    rd: *const RamDevice,
     offset: u64,
     len: u64,
     is_write: bool,
 ) -> Result<(DeviceAddr, usize), Error> {
+    // SAFETY: null or valid, says the caller.
+    let rd = unsafe { rd.as_ref() }.ok_or(Error::Refused)?;
     if !policy::may_access(rd.readonly, is_write) || !policy::is_inside(rd.size, offset, len) {
         return Err(Error::Refused);
     }
@@ -61,13 +72,18 @@ fn admit(
 }
 
 /// As [`admit`], for one access of `size` bytes.
-fn admit_one(
-    rd: &RamDevice,
+///
+/// # Safety
+///
+/// As [`admit`].
+unsafe fn admit_one(
+    rd: *const RamDevice,
     offset: u64,
     size: u32,
     is_write: bool,
 ) -> Result<(DeviceAddr, Width), Error> {
-    let (device, len) = admit(rd, offset, u64::from(size), is_write)?;
+    // SAFETY: the caller's obligation is the same.
+    let (device, len) = unsafe { admit(rd, offset, u64::from(size), is_write) }?;
     Ok((device, Width::from_bytes(len).ok_or(Error::Refused)?))
 }
 
@@ -79,8 +95,9 @@ fn admit_one(
 #[no_mangle]
 pub unsafe extern "C" fn ram_device_gives_pointer(rd: *const RamDevice, is_write: bool) -> bool {
     // SAFETY: valid, says the caller.
-    let rd = unsafe { &*rd };
-    policy::gives_pointer(rd.direct, rd.readonly, is_write)
+    unsafe { rd.as_ref() }.map_or(false, |rd| {
+        policy::gives_pointer(rd.direct, rd.readonly, is_write)
+    })
 }
 
 /// One load of 1, 2, 4 or 8 bytes.
@@ -97,8 +114,7 @@ pub unsafe extern "C" fn ram_device_load(
     value: *mut u64,
 ) -> bool {
     // SAFETY: valid, says the caller.
-    let rd = unsafe { &*rd };
-    let loaded = match admit_one(rd, offset, size, false) {
+    let loaded = match unsafe { admit_one(rd, offset, size, false) } {
         // SAFETY: admitted, hence inside the mapped region.
         Ok((device, width)) => unsafe { copy::load(&mut Native::default(), device, width) },
         Err(refused) => Err(refused),
@@ -123,8 +139,7 @@ pub unsafe extern "C" fn ram_device_store(
     value: u64,
 ) -> bool {
     // SAFETY: valid, says the caller.
-    let rd = unsafe { &*rd };
-    let stored = match admit_one(rd, offset, size, true) {
+    let stored = match unsafe { admit_one(rd, offset, size, true) } {
         // SAFETY: admitted, hence inside the mapped region and writable.
         Ok((device, width)) => unsafe { copy::store(&mut Native::default(), device, width, value) },
         Err(refused) => Err(refused),
@@ -145,10 +160,9 @@ pub unsafe extern "C" fn ram_device_read(
     ram: *mut c_void,
     len: u64,
 ) -> bool {
-    // SAFETY: valid, says the caller.
-    let rd = unsafe { &*rd };
     let ram: *mut u8 = ram.cast();
-    match admit(rd, offset, len, false) {
+    // SAFETY: valid, says the caller.
+    match unsafe { admit(rd, offset, len, false) } {
         // SAFETY: admitted, hence inside the mapped region; the caller vouches
         // for `ram`.
         Ok((device, len)) => unsafe {
@@ -179,8 +193,7 @@ pub unsafe extern "C" fn ram_device_write(
     len: u64,
 ) -> bool {
     // SAFETY: valid, says the caller.
-    let rd = unsafe { &*rd };
-    match admit(rd, offset, len, true) {
+    match unsafe { admit(rd, offset, len, true) } {
         // SAFETY: admitted, hence inside the mapped region and writable; the
         // caller vouches for `ram`.
         Ok((device, len)) => unsafe {
@@ -209,8 +222,9 @@ pub unsafe extern "C" fn ram_device_budget_ask(
     overdraw: bool,
 ) -> u32 {
     // SAFETY: valid, says the caller.
-    let account = unsafe { &*account };
-    budget::ask(account, held, size, overdraw)
+    unsafe { account.as_ref() }.map_or(RAM_DEVICE_NEVER, |account| {
+        budget::ask(account, held, size, overdraw)
+    })
 }
 
 /// Takes `count` pages of a chunk; the first one, or the number of pages in a
@@ -222,8 +236,9 @@ pub unsafe extern "C" fn ram_device_budget_ask(
 #[no_mangle]
 pub unsafe extern "C" fn ram_device_pages_take(pages: *mut RamDevicePages, count: usize) -> usize {
     // SAFETY: valid and ours, says the caller.
-    let pages = unsafe { &mut *pages };
-    pages::take(pages, count).unwrap_or(RAM_DEVICE_CHUNK_PAGES as usize)
+    unsafe { pages.as_mut() }
+        .and_then(|pages| pages::take(pages, count))
+        .unwrap_or(RAM_DEVICE_CHUNK_PAGES as usize)
 }
 
 /// Gives back `count` pages from `first` on; is the chunk empty now?
@@ -238,7 +253,8 @@ pub unsafe extern "C" fn ram_device_pages_give(
     count: usize,
 ) -> bool {
     // SAFETY: valid and ours, says the caller.
-    let pages = unsafe { &mut *pages };
-    pages::give(pages, first, count);
-    pages::is_empty(pages)
+    unsafe { pages.as_mut() }.map_or(false, |pages| {
+        pages::give(pages, first, count);
+        pages::is_empty(pages)
+    })
 }
