@@ -36,7 +36,7 @@ def test_c7_a_device_all_of_whose_structures_are_gone_changes_no_byte_and_works_
         set_up.contents[FIRST * BLOCK : (FIRST + 1) * BLOCK] = qtest.read(set_up.ram.address, BLOCK)
         before = set_up.unchanged()
         running.cut_bar()
-        # Nobody can tell the driver anything: the answer is gone as well. What the kick sets off is done before it returns.
+        # Nobody can tell the driver anything: the answer is gone as well. The driver is told not to wait for it.
         try:
             disk.transfer(False, FIRST + 1, data, timeout=0)
         except (NoAnswer, RequestFailed, DeviceNeedsReset):
