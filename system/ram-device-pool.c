@@ -453,13 +453,14 @@ void ram_device_update(const RamDevice *rd, hwaddr offset, const void *data,
     const uint64_t first = (uintptr_t)rd->host + offset;
     const uint64_t last = first + len - 1;
     IntervalTreeRoot *buffers = &pool.buffers[true];
+    IntervalTreeNode *node;
 
     if (!qatomic_read(&buffers->rb_leftmost)) {
         return;
     }
     QEMU_LOCK_GUARD(&pool.lock);
-    for (IntervalTreeNode *node = interval_tree_iter_first(buffers, first, last);
-         node; node = interval_tree_iter_next(node, first, last)) {
+    for (node = interval_tree_iter_first(buffers, first, last); node;
+         node = interval_tree_iter_next(node, first, last)) {
         RamDeviceBuffer *buffer = container_of(node, RamDeviceBuffer, node);
         const uint64_t from = MAX(node->start, first);
 
