@@ -2,8 +2,8 @@
 """Try the mail-ready series as its receivers will: apply it mail by mail, build and test each commit.
 
 What is quick comes first: no sign-off, a strict `git am` on the pristine base, the tree equal to the tested one,
-checkpatch.pl, clippy and rustfmt, an export without a difference. Then each commit is built with Rust, its tests are
-run, and it is built without Rust. The first failure ends the check, with the command that repeats it.
+checkpatch.pl, rustfmt, an export without a difference. Then each commit is built with Rust, its tests are run, and it
+is built without Rust; at the last one clippy looks. The first failure ends the check, with the command that repeats it.
 """
 
 from __future__ import annotations
@@ -74,13 +74,18 @@ def check_finished(place: Workplace, tree: Path, checkout: Path) -> None:
         for answer in mail_checks.checkpatch(tree, letter):
             say(f"checkpatch.pl, answered: {answer}")
     say("checkpatch.pl has nothing else to say")
-    if (tree / "rust" / "Cargo.toml").is_file():
-        mail_checks.rust_style(tree, tree.parent / "clippy")
-        say("clippy and rustfmt, with QEMU's settings, find nothing")
+    if has_crate(tree):
+        mail_checks.rustfmt(tree)
+        say("rustfmt, with QEMU's settings, would change nothing")
     mail_checks.check_export(place, tree, checkout, checkout / "patches" / place.base)
     say("an export gives patches/ as it is; there is no sign-off")
     firmware.supply(place, tree)
     crates.supply(place, tree)
+
+
+def has_crate(tree: Path) -> bool:
+    """Whether the tree shown has a workspace of Rust."""
+    return (tree / "rust" / "Cargo.toml").is_file()
 
 
 def build_all(tree: Path, commits: list[str], first: int, builds: list[CommitBuild]) -> None:
@@ -98,6 +103,9 @@ def build_all(tree: Path, commits: list[str], first: int, builds: list[CommitBui
                 if number == len(commits) and build.variant == "rust" and not ended:
                     raise Refused("QEMU's build knows none of the series' tests; is that so in tests/qtest/meson.build?")
                 results = ", ".join(f"{count} {result}" for result, count in sorted(ended.items()))
+                if number == len(commits) and build.variant == "rust" and has_crate(tree):
+                    mail_checks.clippy(tree, build.folder)
+                    say("clippy, with QEMU's settings, finds nothing")
                 times.append(f"{build.variant} {took:.0f} s" + (f", tests {tested:.0f} s: {results}" if ended else ""))
         except Refused as failure:
             raise Refused(f"commit {number} of {len(commits)}, {commit[:12]} ({subject}), fails in the build "
