@@ -69,10 +69,12 @@ def machine(
     pass_fds: Sequence[int] = (),
     direct: bool = False,
     behind_port: bool = False,
+    budget: int = 0,
 ) -> Iterator[Machine]:
     """Start the emulator with a BAR of that size.
 
     `direct` makes it one that pointers are handed out into, and `behind_port` that of a device that can be unplugged.
+    `budget` is what each device may have of buffers, if it isn't the usual one.
     """
     storage = folder / "bar"
     storage.touch()
@@ -80,8 +82,8 @@ def machine(
     at = ("bus=rootport" if behind_port else f"addr={TEST_DEVICE_SLOT:x}.0") + (f",{DIRECT}" if direct else "")
     port = ["-device", f"pcie-root-port,id=rootport,addr={ROOT_PORT_SLOT:x}.0,chassis=1,slot=1"]
     command = [
-        str(emulator), "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
-        *(port if behind_port else []),
+        str(emulator), "-M", "virt" + (f",x-ram-device-buffer-size={budget}" if budget else ""), "-accel", "qtest",
+        "-m", "16M", "-display", "none", "-nodefaults", *(port if behind_port else []),
         "-device", f"ram-device-testdev,id=gpu,{at},mem-size={size},mem-path={storage}", *options,
     ]  # fmt: skip
     messages = folder / "messages"

@@ -24,7 +24,7 @@ import selection
 import stores
 import table
 from cases import expected, expected_of_direct
-from dimensions import OK, Case
+from dimensions import Case
 from jobs import Job, Outcome
 from machine import DIRECT, PATCHED, STOCK, Variant
 from machines import outer_vm

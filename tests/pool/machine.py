@@ -3,61 +3,31 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from drivers import pci
-from drivers.pages import Pages
 from drivers.request import wait_until
 from drivers.virtio import EVENT_INDEX, QUEUE_SIZE, DeepQueue, Virtqueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR, Segment
-from machines.qtest_client import Emulator
+from machines import bar_of_file
 
-BAR = pci.HIGH_MMIO
-TEST_DEVICE_SLOT, FIRST_DISK_SLOT, ROOT_PORT_SLOT = 4, 8, 5
-TEST_DEVICE_BAR = 2
-# The disks' registers.
-REGISTERS = 0x2000_0000
+FIRST_DISK_SLOT = bar_of_file.FIRST_FREE_SLOT
 MIB = 1 << 20
 EVERY_ANSWER_SECONDS = 120
 # What the emulator tells: a disk has taken a read off its queue; a queue waits for memory.
 READ, WAITS = "virtio_blk_handle_read", "virtqueue_waits"
 
 
-@dataclass
-class Machine:
-    """A running inner machine. `storage` is what the device's BAR consists of."""
-
-    emulator: Emulator
-    storage: Path
-    size: int
-    pages: Pages
-    window: pci.Window
+class Machine(bar_of_file.Machine):
+    """A running inner machine with disks."""
 
     def disk(self, number: int, queues: int = 1, entries: int = QUEUE_SIZE) -> list[Virtqueue]:
         """Set up a disk; its queues."""
         function = pci.Function(self.emulator.qtest, FIRST_DISK_SLOT + number)
         return VirtioPci(function, self.window).set_up(EVENT_INDEX, queues, self.pages, entries)
-
-    def bar(self, offset: int, size: int) -> bytes:
-        with self.storage.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
-
-    def fill_bar(self, offset: int, data: bytes) -> None:
-        with self.storage.open("r+b") as file:
-            file.seek(offset)
-            file.write(data)
-
-    def take_device_away(self) -> None:
-        os.truncate(self.storage, 0)
-
-    def bring_device_back(self) -> None:
-        os.truncate(self.storage, self.size)
 
     def private_kib(self) -> int:
         """The emulator's memory that isn't a file's."""
@@ -94,28 +64,11 @@ class Machine:
 @contextmanager
 def machine(emulator: Path, folder: Path, size: int, options: Sequence[str], budget: int = 0,
             behind_port: bool = False) -> Iterator[Machine]:
-    """Start the emulator with a BAR of that size; `behind_port` makes it a device that can be unplugged."""
-    storage = folder / "bar"
-    storage.touch()
-    os.truncate(storage, size)
-    slot = "bus=rootport" if behind_port else f"addr={TEST_DEVICE_SLOT:x}.0"
-    command = [
-        str(emulator), "-M", "virt" + (f",x-ram-device-buffer-size={budget}" if budget else ""), "-accel", "qtest",
-        "-m", "16M", "-display", "none", "-nodefaults",
-        *(["-device", f"pcie-root-port,id=rootport,addr={ROOT_PORT_SLOT:x}.0,chassis=1,slot=1"] if behind_port else []),
-        "-device", f"ram-device-testdev,id=gpu,{slot},mem-size={size},mem-path={storage}",
-        *(word for event in (READ, WAITS) for word in ("-trace", event)), *options,
-    ]  # fmt: skip
-    messages = folder / "messages"
-    messages.touch()
-    with Emulator(command, messages) as running:
-        qtest = running.qtest
-        if behind_port:
-            pci.open_port(pci.Function(qtest, ROOT_PORT_SLOT), bus=1)
-            pci.Function(qtest, 0, bus=1).place_bar(TEST_DEVICE_BAR, BAR)
-        else:
-            pci.Function(qtest, TEST_DEVICE_SLOT).place_bar(TEST_DEVICE_BAR, BAR)
-        yield Machine(running, storage, size, Pages(qtest), pci.Window(REGISTERS))
+    """Start the emulator with a BAR of that size, and have it tell what it does."""
+    told = [word for event in (READ, WAITS) for word in ("-trace", event)]
+    with bar_of_file.machine(emulator, folder, size, [*told, *options], behind_port=behind_port,
+                             budget=budget) as running:  # fmt: skip
+        yield Machine(**vars(running))
 
 
 def disk_options(number: int, image: Path, queues: int = 1, iothread: bool = False,

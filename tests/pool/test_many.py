@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 
 from drivers.request import wait_until
-from machine import BAR, EVERY_ANSWER_SECONDS, MIB, Batch, disk_options, machine
+from machine import EVERY_ANSWER_SECONDS, MIB, Batch, disk_options, machine
 from machines import emulators
 
 DISKS, QUEUES, DEPTH = 4, 4, 128
@@ -43,7 +43,7 @@ def test_c9_2048_requests_of_a_mebibyte_are_answered_and_right(tmp_path: Path) -
             return all(batch.is_answered() for batch in batches)
 
         for number, batch in enumerate(batches):
-            batch.submit(True, 0, BAR + number * ONE_QUEUE, MIB)
+            batch.submit(True, 0, running.address + number * ONE_QUEUE, MIB)
         wait_until(all_answered, "2048 requests", EVERY_ANSWER_SECONDS)
         assert {status for batch in batches for status in batch.statuses()} == {OK}
         print(f"{DISKS * QUEUES * DEPTH} requests; private memory {before} KiB before, {peak} KiB at most")

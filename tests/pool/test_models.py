@@ -11,7 +11,7 @@ from drivers import pci
 from drivers.request import DeviceNeedsReset, Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_rng import VirtioRng
-from machine import BAR, FIRST_DISK_SLOT, MIB, Machine, machine
+from machine import FIRST_DISK_SLOT, MIB, Machine, machine
 from machines import emulators
 
 BUDGET = 2 * MIB
@@ -99,13 +99,13 @@ def test_c7_a_request_that_is_gone_fails_alone(name: str, tmp_path: Path) -> Non
     with machine(emulators.wanted("patched"), tmp_path, SIZE, model.arguments(), BUDGET) as running:
         device = Asked(running, model)
         running.fill_bar(0, model.request)
-        assert device.answer(BAR) == model.answer
-        running.take_device_away()
-        assert device.answer(BAR) == model.refusal
+        assert device.answer(running.address) == model.answer
+        running.cut_bar()
+        assert device.answer(running.address) == model.refusal
         assert device.answer_in_ram() == model.answer
-        running.bring_device_back()
+        running.bring_bar_back()
         running.fill_bar(0, model.request)
-        assert device.answer(BAR) == model.answer
+        assert device.answer(running.address) == model.answer
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -114,7 +114,7 @@ def test_c9_a_request_that_could_never_fit_fails_alone(name: str, tmp_path: Path
     with machine(emulators.wanted("patched"), tmp_path, SIZE, model.arguments(), BUDGET) as running:
         device = Asked(running, model)
         running.fill_bar(0, model.request)
-        assert device.answer(BAR, 2 * BUDGET) == model.refusal
+        assert device.answer(running.address, 2 * BUDGET) == model.refusal
         assert device.answer_in_ram() == model.answer
 
 
@@ -123,14 +123,14 @@ def test_c9_entropy_that_could_never_fit_fails_alone(tmp_path: Path) -> None:
     with machine(emulators.wanted("patched"), tmp_path, SIZE, options, BUDGET) as running:
         function = pci.Function(running.emulator.qtest, FIRST_DISK_SLOT)
         rng = VirtioRng(VirtioPci(function, running.window), running.pages)
-        assert rng.fill([Segment(BAR, 2 * BUDGET)]) == 0
-        assert rng.fill([Segment(BAR, 64)]) == 64
+        assert rng.fill([Segment(running.address, 2 * BUDGET)]) == 0
+        assert rng.fill([Segment(running.address, 64)]) == 64
 
 
 def test_c7_a_device_that_cannot_say_so_wants_a_reset(tmp_path: Path) -> None:
     model = GPU
     with machine(emulators.wanted("patched"), tmp_path, SIZE, model.arguments(), BUDGET) as running:
-        running.take_device_away()
+        running.cut_bar()
         with pytest.raises(DeviceNeedsReset):
-            Asked(running, model).answer(BAR)
+            Asked(running, model).answer(running.address)
         assert Asked(running, model).answer_in_ram()[:4] == model.answer

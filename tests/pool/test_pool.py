@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""DMA into a RAM device through the pool of buffers: of any size and number, in bounded memory; C7, C9 and C10."""
+"""DMA into a RAM device through the pool of buffers: of any size and number, in bounded memory (C9); and C10."""
 
 from __future__ import annotations
 
 import random
-import signal
 import struct
 from pathlib import Path
 
 import pytest
 from drivers import pci
-from drivers.nvme import Nvme
 from drivers.request import RequestFailed, Segment, wait_until
 from drivers.virtio import DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, VirtioBlk
-from drivers.virtio_scsi import VirtioScsi
 from machine import (
-    BAR,
     EVERY_ANSWER_SECONDS,
     FIRST_DISK_SLOT,
     MIB,
     READ,
-    ROOT_PORT_SLOT,
     WAITS,
     Batch,
     Machine,
@@ -29,6 +24,7 @@ from machine import (
     machine,
 )
 from machines import emulators
+from machines.bar_of_file import ROOT_PORT_SLOT
 
 BATCH = DeepQueue.BATCH
 OK = 0
@@ -64,7 +60,7 @@ def test_c9_more_requests_than_the_budget_has_room_for_wait_and_are_all_right(tm
                     running.fill_bar(i * one_disk, random.Random(i).randbytes(one_disk))
             for i, row in enumerate(batches):
                 for j, batch in enumerate(row):
-                    batch.submit(from_disk, j * one_queue // 512, BAR + i * one_disk + j * one_queue, size)
+                    batch.submit(from_disk, j * one_queue // 512, running.address + i * one_disk + j * one_queue, size)
             for batch in (batch for row in batches for batch in row):
                 wait_until(batch.is_answered, "a batch of requests", EVERY_ANSWER_SECONDS)
                 assert batch.statuses() == {OK}
@@ -82,10 +78,10 @@ def test_c9_a_request_that_could_never_fit_fails_alone(tmp_path: Path) -> None:
         before = running.private_kib()
         for from_disk in (True, False):
             with pytest.raises(RequestFailed):
-                disk.transfer(from_disk, 0, [Segment(BAR, huge)])
+                disk.transfer(from_disk, 0, [Segment(running.address, huge)])
             with pytest.raises(RequestFailed):
-                disk.transfer(from_disk, 0, [Segment(BAR, budget - MIB), Segment(BAR + huge, 2 * MIB)])
-        disk.transfer(True, 0, [Segment(BAR + 3, MIB)])
+                disk.transfer(from_disk, 0, [Segment(running.address, budget - MIB), Segment(running.address + huge, 2 * MIB)])
+        disk.transfer(True, 0, [Segment(running.address + 3, MIB)])
         assert running.bar(3, MIB) == image.read_bytes()
         assert running.private_kib() - before < 2 * budget // 1024 + 16 * 1024
 
@@ -93,7 +89,7 @@ def test_c9_a_request_that_could_never_fit_fails_alone(tmp_path: Path) -> None:
 def hold_budget(running: Machine, batch: Batch, budget: int) -> None:
     """Have the disk hold its whole budget, and leave the rest of the batch waiting."""
     running.hold_reads(0)
-    batch.submit(True, 0, BAR, budget)
+    batch.submit(True, 0, running.address, budget)
     running.wait_for_trace(WAITS)
 
 
@@ -104,7 +100,7 @@ def test_c9_a_device_that_holds_its_budget_stops_no_other(tmp_path: Path) -> Non
     with machine(emulators.wanted("patched"), tmp_path, 2 * BATCH * budget, options, budget) as running:
         held, other = (Batch(running, running.disk(number)[0]) for number in range(2))
         hold_budget(running, held, budget)
-        other.submit(True, 0, BAR + BATCH * budget, budget)
+        other.submit(True, 0, running.address + BATCH * budget, budget)
         wait_until(other.is_answered, "the other disk", EVERY_ANSWER_SECONDS)
         assert other.statuses() == {OK} and not held.is_answered()
         running.resume_until(0, held.is_answered, "the disk that was held")
@@ -133,88 +129,10 @@ def test_c9_a_device_that_is_reset_while_a_queue_waits_works(tmp_path: Path) -> 
         hold_budget(running, Batch(running, running.disk(0)[0]), budget)
         running.resume(0)
         batch = Batch(running, running.disk(0)[0])
-        batch.submit(True, 0, BAR, budget)
+        batch.submit(True, 0, running.address, budget)
         wait_until(batch.is_answered, "the disk after a reset", EVERY_ANSWER_SECONDS)
         assert batch.statuses() == {OK}
         assert running.bar(0, BATCH * budget) == image.read_bytes()
-
-
-@pytest.mark.parametrize("size", [512, 4096, 3 * MIB])
-@pytest.mark.parametrize("iothread", [False, True])
-def test_c7_a_write_out_of_a_device_that_is_gone_fails_and_changes_nothing(
-    tmp_path: Path, iothread: bool, size: int
-) -> None:
-    (image,) = images(tmp_path, 1, 4 * MIB)
-    contents = image.read_bytes()
-    with machine(emulators.wanted("patched"), tmp_path, 4 * MIB, disk_options(0, image, 1, iothread)) as running:
-        disk = blk(running)
-        for turn in range(20):
-            running.take_device_away()
-            with pytest.raises(RequestFailed):
-                disk.transfer(False, turn, [Segment(BAR + turn, size)])
-            assert image.read_bytes() == contents
-            disk.transfer(True, turn, [Segment(BAR + turn, size)])  # dropped, as posted writes are
-            running.bring_device_back()
-            data = random.Random(turn).randbytes(size)
-            running.fill_bar(turn, data)
-            disk.transfer(False, turn, [Segment(BAR + turn, size)])
-            contents = contents[: turn * 512] + data + contents[turn * 512 + size :]
-            assert image.read_bytes() == contents
-
-
-@pytest.mark.parametrize("iothread", [False, True])
-def test_c7_a_device_that_is_gone_ends_nothing_whatever_the_parent_has_blocked(tmp_path: Path, iothread: bool) -> None:
-    (image,) = images(tmp_path, 1, MIB)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGBUS})
-    try:
-        with machine(emulators.wanted("patched"), tmp_path, MIB, disk_options(0, image, 1, iothread)) as running:
-            disk = blk(running)
-            running.take_device_away()
-            with pytest.raises(RequestFailed):
-                disk.transfer(False, 0, [Segment(BAR, 4096)])
-            # An access of the main thread, which a vCPU's would be like.
-            assert running.emulator.qtest.read(BAR, 8) == b"\xff" * 8
-            running.bring_device_back()
-            disk.transfer(True, 0, [Segment(BAR, MIB)])
-            assert running.bar(0, MIB) == image.read_bytes()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def scsi_or_nvme(running: Machine, kind: str) -> VirtioScsi | Nvme:
-    function = pci.Function(running.emulator.qtest, FIRST_DISK_SLOT)
-    if kind == "nvme":
-        return Nvme(function, running.window, running.pages)
-    return VirtioScsi(VirtioPci(function, running.window), running.pages)
-
-
-@pytest.mark.parametrize("kind", ["virtio-scsi", "nvme"])
-@pytest.mark.parametrize("size", [512, 64 * 1024])
-def test_c7_so_does_one_of_a_device_model_that_maps_its_data_itself(tmp_path: Path, kind: str, size: int) -> None:
-    (image,) = images(tmp_path, 1, MIB)
-    contents = image.read_bytes()
-    slot = f"addr={FIRST_DISK_SLOT:x}.0"
-    options = ["-drive", f"if=none,id=disk0,format=raw,file={image}"] + {
-        "virtio-scsi": ["-device", f"virtio-scsi-pci,id=scsi,{slot}", "-device", "scsi-hd,bus=scsi.0,drive=disk0"],
-        "nvme": ["-device", f"nvme,drive=disk0,serial=pool,{slot}"],
-    }[kind]
-    with machine(emulators.wanted("patched"), tmp_path, 4 * MIB, options) as running:
-        disk = scsi_or_nvme(running, kind)
-        for turn in range(20):
-            at = 4096 * turn
-            running.take_device_away()
-            with pytest.raises(RequestFailed):
-                disk.transfer(False, turn, [Segment(BAR + at, size)])
-            assert image.read_bytes() == contents
-            disk.transfer(True, turn, [Segment(BAR + at, size)])
-            running.bring_device_back()
-            disk.transfer(True, turn, [Segment(BAR + at, size)])
-            assert running.bar(at, size) == contents[turn * 512 :][:size]
-            data = random.Random(turn).randbytes(size)
-            running.fill_bar(at, data)
-            disk.transfer(False, turn, [Segment(BAR + at, size)])
-            contents = contents[: turn * 512] + data + contents[turn * 512 + size :]
-            assert image.read_bytes() == contents
 
 
 @pytest.mark.parametrize("iothread", [False, True])
@@ -230,7 +148,7 @@ def test_c10_a_device_that_is_unplugged_under_a_request_goes_when_the_request_is
         (queue,) = running.disk(0)
         qtest.write(head, struct.pack("<IIQ", 0, 0, 0) + bytes([NO_STATUS_YET]))
         running.hold_reads(0)
-        queue.submit([Segment(head, HEADER_SIZE)], [Segment(BAR, size), Segment(head + HEADER_SIZE, 1)])
+        queue.submit([Segment(head, HEADER_SIZE)], [Segment(running.address, size), Segment(head + HEADER_SIZE, 1)])
         running.wait_for_trace(READ)
         pci.set_slot_power(pci.Function(qtest, ROOT_PORT_SLOT), on=False)
         running.resume_until(0, lambda: qtest.read8(head + HEADER_SIZE) != NO_STATUS_YET, "the disk")
