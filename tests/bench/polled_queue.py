@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from drivers.request import NoAnswer, RequestFailed
-from drivers.virtio import AVAILABLE, DESC_NEXT, DESC_WRITE, DESCRIPTORS, QUEUE_SIZE, USED, Virtqueue
+from drivers.virtio import DESC_NEXT, DESC_WRITE, QUEUE_SIZE, Virtqueue
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR
 
 DEPTH, REFILL = 16, 8
@@ -58,9 +58,10 @@ class PolledQueue:
 
     def __init__(self, queue: Virtqueue, shared: memoryview, queue_at: int, heads_at: int, heads_address: int) -> None:
         self._queue = queue
-        self._descriptors = shared[queue_at + DESCRIPTORS : queue_at + AVAILABLE]
-        self._available = shared[queue_at + AVAILABLE : queue_at + USED].cast("H")
-        used = shared[queue_at + USED : queue_at + USED + 4 + 8 * QUEUE_SIZE]
+        available_at, used_at = (queue_at + ring - queue.page for ring in (queue.available, queue.used))
+        self._descriptors = shared[queue_at:available_at]
+        self._available = shared[available_at:used_at].cast("H")
+        used = shared[used_at : used_at + 4 + 8 * QUEUE_SIZE]
         self._used_index = used[:4].cast("H")
         self._used_ring = used[4:].cast("I")
         self._heads = shared[heads_at : heads_at + DEPTH * HEAD_STRIDE]

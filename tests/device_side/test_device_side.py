@@ -14,7 +14,7 @@ import observe
 import pytest
 from accesses import BULK, MEANS, REQUEST, RING_AREA, SECTOR, SINGLE, Action, actions, requests, ring_requests
 from contract import contract, stock_dispatch
-from drivers.virtio import AVAILABLE, DESCRIPTORS, USED
+from drivers.virtio import PARTS, QUEUE_SIZE
 from machines import emulators
 from outer_trace import Access, Seen
 from planned import DIRECT, PATCHED, STOCK, TRACE_FILE, instructions
@@ -22,6 +22,8 @@ from report import Model, Report
 
 OURS = (PATCHED, DIRECT)
 GUESTS = (SINGLE, BULK)
+# Where the queue's parts are in it.
+DESCRIPTORS, AVAILABLE, USED = (part * QUEUE_SIZE for part in PARTS)
 
 
 @pytest.fixture(scope="session")
