@@ -89,8 +89,9 @@ class NetTraffic:
             self._network.ours.send(packet)
 
     def is_taken(self) -> bool:
-        """Buffers for packets are taken only when a packet comes: the BAR may go before."""
-        return True
+        """Whether all that is to be sent is taken: at the addresses of a BAR that is disabled there is no RAM device,
+        and what is found there is sent. Buffers for packets are taken when a packet comes: the BAR may go before."""
+        return self._transmit.is_taken()
 
     def is_answered(self) -> bool:
         answered = self._receive.is_answered() and self._transmit.is_answered()
