@@ -95,9 +95,10 @@ unsafe fn admit_one(
 #[no_mangle]
 pub unsafe extern "C" fn ram_device_gives_pointer(rd: *const RamDevice, is_write: bool) -> bool {
     // SAFETY: valid, says the caller.
-    unsafe { rd.as_ref() }.map_or(false, |rd| {
-        policy::gives_pointer(rd.direct, rd.readonly, is_write)
-    })
+    match unsafe { rd.as_ref() } {
+        Some(rd) => policy::gives_pointer(rd.direct, rd.readonly, is_write),
+        None => false,
+    }
 }
 
 /// One load of 1, 2, 4 or 8 bytes.
@@ -253,8 +254,11 @@ pub unsafe extern "C" fn ram_device_pages_give(
     count: usize,
 ) -> bool {
     // SAFETY: valid and ours, says the caller.
-    unsafe { pages.as_mut() }.map_or(false, |pages| {
-        pages::give(pages, first, count);
-        pages::is_empty(pages)
-    })
+    match unsafe { pages.as_mut() } {
+        Some(pages) => {
+            pages::give(pages, first, count);
+            pages::is_empty(pages)
+        }
+        None => false,
+    }
 }
