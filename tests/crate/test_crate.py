@@ -41,7 +41,7 @@ class Crate:
     """One of the workspace."""
 
     name: str
-    is_library: bool
+    has_unit_tests: bool
     too_old: str
     """Why the compiler that cargo uses can't build it, if it can't."""
 
@@ -59,7 +59,7 @@ def crates() -> list[Crate]:
     for crate in json.loads(described.stdout or '{"packages": []}')["packages"]:
         wanted = crate["rust_version"] or "0"
         is_old = numbers(found) < numbers(wanted)
-        listed.append(Crate(crate["name"], any("lib" in target["kind"] for target in crate["targets"]),
+        listed.append(Crate(crate["name"], any("lib" in target["kind"] and target["test"] for target in crate["targets"]),
                             f"{crate['name']} needs rustc {wanted}, here is {found}" if is_old else ""))
     return listed or [Crate(f"(none found: {described.stderr})", True, "")]
 
@@ -67,7 +67,7 @@ def crates() -> list[Crate]:
 def cargo_tests() -> list[ParameterSet]:
     """All tests in the workspace, each with its crate."""
     tests = []
-    for crate in filter(attrgetter("is_library"), crates()):
+    for crate in filter(attrgetter("has_unit_tests"), crates()):
         listed = subprocess.run(["cargo", "test", "--quiet", "--package", crate.name, "--lib", "--", "--list"],
                                 cwd=RUST, text=True, capture_output=True)
         names = re.findall(r"^(\S+): test$", listed.stdout, re.MULTILINE) or ["(none found)"]
