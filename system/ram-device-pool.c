@@ -19,6 +19,7 @@
 #include "qom/object.h"
 #include "system/dma.h"
 #include "system/ram-device-pool.h"
+#include "system/ram-device-status.h"
 #include "trace.h"
 
 /* As many chunks stay mapped when nothing is in them */
@@ -62,6 +63,7 @@ struct RamDeviceChunk {
 
 static struct {
     QemuMutex lock;
+    QemuMutex refill_lock; /* not held together with the other one */
     QTAILQ_HEAD(, RamDeviceChunk) chunks;
     GHashTable *by_address;
     unsigned free_chunks;
@@ -72,6 +74,7 @@ static struct {
 static void __attribute__((constructor)) pool_init(void)
 {
     qemu_mutex_init(&pool.lock);
+    qemu_mutex_init(&pool.refill_lock);
     pool.by_address = g_hash_table_new(NULL, NULL);
 }
 
@@ -262,8 +265,13 @@ static bool is_discard(const void *pointer)
     return pool.discard && p >= pool.discard && p < pool.discard + DISCARD_SIZE;
 }
 
-/* A buffer in use that has all of @len bytes from @host on */
-static RamDeviceBuffer *buffer_sharing(uint64_t host, uint64_t len,
+/*
+ * A buffer in use that has all of @len bytes from @host on.  Whoever gives it
+ * back last tells those who wait for its budget: by the budget's bottom half, or
+ * as it belongs to the same address space.
+ */
+static RamDeviceBuffer *buffer_sharing(const RamDeviceBudget *budget,
+                                       uint64_t host, uint64_t len,
                                        bool is_write)
 {
     IntervalTreeNode *node =
@@ -273,12 +281,19 @@ static RamDeviceBuffer *buffer_sharing(uint64_t host, uint64_t len,
         RamDeviceBuffer *buffer = container_of(node, RamDeviceBuffer, node);
 
         if (node->start <= host && host + len - 1 <= node->last &&
-            buffer->has_data) {
+            buffer->has_data &&
+            (buffer->budget->bh || buffer->budget == budget)) {
             return buffer;
         }
         node = interval_tree_iter_next(node, host, host);
     }
     return NULL;
+}
+
+static void count_refusal(MemoryRegion *mr, RamDeviceAnswer answer)
+{
+    ram_device_count(mr, answer == RAM_DEVICE_LATER ? RAM_DEVICE_WAITS
+                                                    : RAM_DEVICE_REFUSALS, 1);
 }
 
 void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
@@ -299,7 +314,7 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
     request->answer = RAM_DEVICE_GRANTED;
 
     QEMU_LOCK_GUARD(&pool.lock);
-    buffer = buffer_sharing(host, *len, is_write);
+    buffer = buffer_sharing(request->budget, host, *len, is_write);
     if (buffer) {
         buffer->users++;
         request->has_buffers = true;
@@ -311,11 +326,13 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
     if (request->answer != RAM_DEVICE_GRANTED) {
         request->need = request->held + wanted;
         request->budget->is_short |= request->answer == RAM_DEVICE_LATER;
+        count_refusal(mr, request->answer);
         return NULL;
     }
     buffer = buffer_new(pages);
     if (!buffer) {
         request->answer = RAM_DEVICE_NEVER;
+        count_refusal(mr, request->answer);
         return NULL;
     }
     request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
@@ -337,13 +354,14 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
 /*
  * Read the device into a buffer that others use.  As in RAM they will find what
  * the driver has written there meanwhile, but never what a device that is gone
- * reads as.
+ * reads as; nor, since it is one at a time, what another one has replaced.
  */
 static bool refill(const RamDevice *rd, hwaddr offset, uint8_t *buffer,
                    hwaddr len)
 {
     uint8_t part[RAM_DEVICE_PAGE_SIZE];
 
+    QEMU_LOCK_GUARD(&pool.refill_lock);
     while (len) {
         const hwaddr l = MIN(len, sizeof(part));
 
@@ -378,11 +396,16 @@ bool ram_device_fill(void *pointer, hwaddr len)
                                         len, false);
     done = is_shared ? refill(&rd, offset, pointer, len)
                      : ram_device_read(&rd, offset, pointer, len);
-    if (done && !is_shared) {
+    if (!done) {
+        ram_device_access_failed(buffer->mr, offset, len, false);
+        return false;
+    }
+    ram_device_count(buffer->mr, RAM_DEVICE_BYTES_READ, len);
+    if (!is_shared) {
         QEMU_LOCK_GUARD(&pool.lock);
         buffer->has_data = true;
     }
-    return done;
+    return true;
 }
 
 /*
@@ -432,7 +455,11 @@ bool ram_device_unmap(void *pointer, bool is_write, hwaddr access_len)
         memory_region_get_ram_device(buffer->mr, &rd);
         trace_memory_region_ram_device_copy(memory_region_name(buffer->mr),
                                             offset, access_len, true);
-        ram_device_write(&rd, offset, pointer, access_len);
+        if (ram_device_write(&rd, offset, pointer, access_len)) {
+            ram_device_count(buffer->mr, RAM_DEVICE_BYTES_WRITTEN, access_len);
+        } else {
+            ram_device_access_failed(buffer->mr, offset, access_len, true);
+        }
         memory_region_ram_device_written(buffer->mr, offset, access_len);
     }
     WITH_QEMU_LOCK_GUARD(&pool.lock) {
@@ -455,7 +482,7 @@ void ram_device_update(const RamDevice *rd, hwaddr offset, const void *data,
     IntervalTreeRoot *buffers = &pool.buffers[true];
     IntervalTreeNode *node;
 
-    if (!qatomic_read(&buffers->rb_leftmost)) {
+    if (!qatomic_read(&buffers->rb_root.rb_node)) {
         return;
     }
     QEMU_LOCK_GUARD(&pool.lock);

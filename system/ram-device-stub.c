@@ -10,7 +10,9 @@
 #include "qemu/osdep.h"
 #include "system/ram-device.h"
 #include "system/dma.h"
+#include "system/dma-refusal.h"
 #include "system/ram-device-pool.h"
+#include "system/ram-device-status.h"
 
 bool ram_device_gives_pointer(const RamDevice *rd, bool is_write)
 {
@@ -88,6 +90,26 @@ void *ram_device_discard(hwaddr *len)
 }
 
 bool ram_device_wait(const RamDeviceRequest *request, bool *waits)
+{
+    g_assert_not_reached();
+}
+
+RamDeviceStatus *ram_device_status_new(void)
+{
+    return NULL;
+}
+
+void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
+                              bool is_write)
+{
+    g_assert_not_reached();
+}
+
+void dma_report_refusal(AddressSpace *as, hwaddr addr, bool is_write)
+{
+}
+
+bool ram_move_word(void *to, const void *from, uint64_t len)
 {
     g_assert_not_reached();
 }

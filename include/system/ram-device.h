@@ -117,4 +117,18 @@ bool ram_device_read(const RamDevice *rd, uint64_t offset, void *ram,
 bool ram_device_write(const RamDevice *rd, uint64_t offset, const void *ram,
                       uint64_t len);
 
+/**
+ * ram_move_word() - move 1, 2, 4 or 8 bytes from ordinary RAM to ordinary RAM
+ *
+ * By one load and one store of that width, at any alignment.  The store is
+ * atomic if @to is naturally aligned.  No memory ordering beyond program order.
+ *
+ * @to: destination
+ * @from: source
+ * @len: bytes to move
+ *
+ * Returns: true; or false, with nothing done, if @len is none of the four.
+ */
+bool ram_move_word(void *to, const void *from, uint64_t len);
+
 #endif /* SYSTEM_RAM_DEVICE_H */

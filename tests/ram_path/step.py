@@ -21,6 +21,7 @@ NO_ATTRIBUTES, WRITE = 0, 1
 ACCESSES = {
     "read": ("address_space_read_full", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
     "write": ("address_space_write", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
+    **{f"write {size}": ("address_space_write", "$as", RAM, NO_ATTRIBUTES, "$buffer", size) for size in (1, 2, 4, 8)},
     "load": ("address_space_ldl_le", "$as", RAM, NO_ATTRIBUTES, 0),
     "store": ("address_space_stl_le", "$as", RAM, 1, NO_ATTRIBUTES, 0),
     "write rom": ("address_space_write_rom", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
@@ -69,6 +70,8 @@ def executed(function: str, *arguments: int | str) -> list[str]:
     raise SystemExit(f"{function}() did not return within {LIMIT} instructions")
 
 
+# Whatever a library is written in, expressions are C.
+gdb.execute("set language c")
 gdb.execute("set confirm off")
 gdb.execute("set pagination off")
 gdb.execute("set breakpoint pending on")

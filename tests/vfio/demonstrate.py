@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inside import RESULTS_FILE
 from machines import outer_vm
@@ -30,6 +31,7 @@ from transfers import (
     KIB,
     OK,
     SIZES,
+    Compared,
     Outcome,
     Transfer,
     Variant,
@@ -44,12 +46,13 @@ TIMEOUT = 600.0
 
 @dataclass(frozen=True)
 class Report:
-    """All that one run has shown."""
+    """All that one run has shown; `bars` is the property that vfio-pci has then, if it has it."""
 
     variants: list[Variant]
     outcomes: list[Outcome]
     bar_lines: dict[str, list[str]]
     savevm: dict[str, str]
+    bars: dict[str, list[dict[str, Any]]]
     differences: list[str]
 
     def of(self, variant: str, direction: str | None = None, size: int | None = None) -> list[Outcome]:
@@ -63,13 +66,13 @@ class Report:
         ]
 
 
-def compared(patched: Path, stock: Path | None) -> list[tuple[str, Path, str]]:
-    """The emulators by name, path and vfio-pci properties, as run() takes them."""
-    found = [(STOCK, stock.resolve(), "")] if stock else []
-    return [*found, (PATCHED, patched.resolve(), "")]
+def compared(patched: Path, stock: Path | None) -> list[Compared]:
+    """The emulators, as run() takes them."""
+    found = [Compared(STOCK, stock.resolve())] if stock else []
+    return [*found, Compared(PATCHED, patched.resolve())]
 
 
-def run(emulators: Sequence[tuple[str, Path, str]], work: Path, progress: Callable[[str], None]) -> Report:
+def run(emulators: Sequence[Compared], work: Path, progress: Callable[[str], None]) -> Report:
     """Run the outer VM once over all emulators, and compare what the host then sees."""
     work = work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -78,14 +81,18 @@ def run(emulators: Sequence[tuple[str, Path, str]], work: Path, progress: Callab
     outcomes: list[Outcome] = []
     bar_lines: dict[str, list[str]] = {}
     savevm: dict[str, str] = {}
+    bars: dict[str, list[dict[str, Any]]] = {}
 
     def take(line: str) -> None:
         result = json.loads(line)
         if "mtree" in result:
-            lines = [text.strip() for text in result["mtree"]["text"].splitlines() if "ramd" in text]
-            bar_lines[result["mtree"]["variant"]] = list(dict.fromkeys(lines))
+            lines = [text.strip() for text in result["mtree"]["text"].splitlines()]
+            told = [text for text in lines if "ramd" in text or ("BAR" in text and text.endswith("]"))]
+            bar_lines[result["mtree"]["variant"]] = list(dict.fromkeys(told))
         elif "savevm" in result:
             savevm[result["savevm"]["variant"]] = result["savevm"]["text"].strip()
+        elif "bars" in result:
+            bars[result["bars"]["variant"]] = result["bars"]["value"]
         else:
             outcome = result["outcome"]
             outcomes.append(Outcome(**{**outcome, "transfer": Transfer(**outcome["transfer"])}))
@@ -105,7 +112,7 @@ def run(emulators: Sequence[tuple[str, Path, str]], work: Path, progress: Callab
         follow=work / RESULTS_FILE,
         on_line=take,
     )
-    return Report(variants, outcomes, bar_lines, savevm, differences(work, outcomes))
+    return Report(variants, outcomes, bar_lines, savevm, bars, differences(work, outcomes))
 
 
 def sentence(outcome: Outcome) -> str:

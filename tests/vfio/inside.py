@@ -4,7 +4,8 @@
     inside.py WORK
 
 Writes one JSON object a line to WORK/results.jsonl, which the host follows: {"mtree": ...}
-and {"savevm": ...} for each emulator once its BAR is placed, {"outcome": ...} for each transfer.
+and {"savevm": ...} for each emulator once its BAR is placed, {"outcome": ...} for each transfer, and {"bars": ...}
+at the end of each one that has that property.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, O
 
 RESULTS_FILE = "results.jsonl"
 IVSHMEM = (0x1AF4, 0x1110)
+ASSIGNED = "/machine/peripheral/assigned"
+BARS: dict[str, object] = {"path": ASSIGNED, "property": "bars"}
 IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, 2
 # A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel refuses
 # of a direct BAR (EFAULT); here the data goes through the page cache.
@@ -48,7 +51,7 @@ def messages_file(variant: Variant, work: Path) -> Path:
 @contextmanager
 def inner_machine(variant: Variant, work: Path, host_address: str) -> Iterator[InnerMachine]:
     """A fresh emulator of the variant."""
-    device = ",".join(filter(None, ["vfio-pci", f"host={host_address}", variant.properties]))
+    device = ",".join(filter(None, ["vfio-pci,id=assigned", f"host={host_address}", variant.properties]))
     command = [
         variant.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
         "-global", "virtio-mmio.force-legacy=false", "-drive", f"if=none,id=disk,format=raw,file={OUTER_DISK}",
@@ -107,6 +110,15 @@ def run_variant(variant: Variant, work: Path, host_address: str) -> Iterator[dic
                 outcome = attempt(left.pop(0), machine, variant)
                 verdict = outcome.verdict
                 yield {"outcome": asdict(outcome)}
+            if verdict != LOST_EMULATOR and "bars" in properties(machine):
+                yield {"bars": {"variant": variant.name, "value": machine.emulator.execute("qom-get", BARS)}}
+
+
+def properties(machine: InnerMachine) -> set[str]:
+    """The names of what can be asked of the assigned device."""
+    listed = machine.emulator.execute("qom-list", {"path": ASSIGNED})
+    assert isinstance(listed, list)
+    return {found["name"] for found in listed}
 
 
 def main() -> None:

@@ -7,17 +7,20 @@ RAM_DEVICE_PATCHED, and RAM_DEVICE_STOCK for the tests that show the bug.
 
 from __future__ import annotations
 
+from typing import Any
+
 import demonstrate
 import pytest
 from demonstrate import PATCHED, STOCK, Report
 from inside import IVSHMEM_MEMORY_BAR, IVSHMEM_REGISTER_BAR
 from machines import emulators
-from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK
+from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK, Compared
 
 BOUNCE_BUFFER = 4 * KIB
 FITTING = [size for size in SIZES if size <= BOUNCE_BUFFER]
 TOO_LARGE = [size for size in SIZES if size > BOUNCE_BUFFER]
-DIRECT = "direct"
+DIRECT, NOT_MAPPED = "direct", "not mapped"
+WHY_NOT_MAPPED = "x-no-mmap=on keeps it from being mapped, remove that"
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 
 
@@ -27,7 +30,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     patched = emulators.wanted("patched")
     emulators.want_outer_vm()
     compared = demonstrate.compared(patched, emulators.given("stock"))
-    compared.append((DIRECT, patched.resolve(), "x-ram-device-direct=on"))
+    compared.append(Compared(DIRECT, patched.resolve(), "x-ram-device-direct=on"))
+    compared.append(Compared(NOT_MAPPED, patched.resolve(), "x-no-mmap=on", (TOO_LARGE[0],)))
     return demonstrate.run(compared, tmp_path_factory.mktemp("vfio"), print)
 
 
@@ -46,7 +50,7 @@ def verdicts(report: Report, variant: str, direction: str, size: int) -> dict[in
 
 def line_of_bar(index: int, report: Report, variant: str) -> str:
     """The line of `info mtree` that shows the memory of this BAR."""
-    (line,) = (line for line in report.bar_lines[variant] if f"BAR {index} " in line)
+    (line,) = (line for line in report.bar_lines[variant] if f"BAR {index} mmaps" in line)
     return line
 
 
@@ -97,7 +101,51 @@ def test_info_mtree_tells_a_direct_bar_from_others_whatever_is_in_it(report: Rep
 
 
 def test_savevm_is_refused_by_the_assigned_device_as_on_stock(stock: Report) -> None:
-    assert stock.savevm.keys() == {STOCK, DIRECT, PATCHED}
+    assert stock.savevm.keys() == {STOCK, DIRECT, NOT_MAPPED, PATCHED}
     for answer in stock.savevm.values():
         assert answer == stock.savevm[STOCK]
         assert "VFIO migration is not supported in kernel" in answer
+
+
+def memory_bar(report: Report, variant: str) -> dict[str, Any]:
+    """What the property `bars` says of the BAR that the requests were into."""
+    (bar,) = (bar for bar in report.bars[variant] if bar["bar"] == IVSHMEM_MEMORY_BAR)
+    return bar
+
+
+def bytes_moved(report: Report, variant: str, direction: str) -> int:
+    return sum(made.transfer.size for made in report.of(variant, direction))
+
+
+def test_bars_counts_each_byte_that_went_through_a_buffer(report: Report) -> None:
+    bar = memory_bar(report, PATCHED)
+    (part,) = bar["mapped"]
+    assert "not-mapped" not in bar
+    assert (part["offset"], part["size"], part["bounced"], part["read-only"]) == (0, bar["size"], True, False)
+    assert part["bytes-read"] == bytes_moved(report, PATCHED, TO_DISK) > 0
+    assert part["bytes-written"] == bytes_moved(report, PATCHED, TO_BAR) > 0
+    assert (part["waits"], part["refusals"], part["faults"], part["memory-errors"]) == (0, 0, 0, 0)
+
+
+def test_bars_tells_a_direct_bar_through_which_nothing_was_bounced(report: Report) -> None:
+    (part,) = memory_bar(report, DIRECT)["mapped"]
+    assert not part["bounced"]
+    assert (part["bytes-read"], part["bytes-written"]) == (0, 0)
+
+
+def test_bars_and_info_mtree_tell_why_a_bar_is_not_mapped(report: Report) -> None:
+    bar = memory_bar(report, NOT_MAPPED)
+    assert (bar["mapped"], bar["not-mapped"]) == ([], WHY_NOT_MAPPED)
+    (line,) = (line for line in report.bar_lines[NOT_MAPPED] if line.endswith(f"[{WHY_NOT_MAPPED}]")
+               and f"BAR {IVSHMEM_MEMORY_BAR} " in line)  # fmt: skip
+    assert ", i/o)" in line
+
+
+def test_a_refused_request_names_the_bar_the_device_and_what_to_do(report: Report) -> None:
+    for direction in DIRECTIONS:
+        for failed in report.of(NOT_MAPPED, direction):
+            assert failed.verdict == LOST_DEVICE
+            refused, known = failed.message.splitlines()[-2:]
+            assert known.endswith(KNOWN_MESSAGE)
+            assert f"BAR {IVSHMEM_MEMORY_BAR}' of vfio-pci 'assigned' is not memory" in refused
+            assert refused.endswith(WHY_NOT_MAPPED)

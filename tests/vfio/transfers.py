@@ -46,6 +46,16 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """An emulator, how its vfio-pci is to be set, and the sizes that it is asked for."""
+
+    name: str
+    emulator: Path
+    properties: str = ""
+    sizes: tuple[int, ...] = SIZES
+
+
+@dataclass(frozen=True)
 class Variant:
     """An emulator, how its vfio-pci is to be set, and what it is asked to do."""
 
@@ -71,18 +81,18 @@ def first_contents(name: str) -> bytes:
     return random.Random(name).randbytes(FILE_SIZE)
 
 
-def plan(emulators: Sequence[tuple[str, Path, str]]) -> list[Variant]:
-    """Every transfer, for each emulator given by name, path and vfio-pci properties."""
+def plan(emulators: Sequence[Compared]) -> list[Variant]:
+    """Every transfer, for each emulator."""
     variants, bar_offset, disk_offset = [], 0, 0
-    for name, emulator, properties in emulators:
+    for asked in emulators:
         transfers = []
-        for size in SIZES:
+        for size in asked.sizes:
             for direction in DIRECTIONS:
                 for descriptors in DESCRIPTOR_COUNTS:
                     transfers.append(Transfer(direction, size, descriptors, bar_offset, disk_offset))
                     disk_offset += size
                     bar_offset += -(-size // PAGE) * PAGE
-        variants.append(Variant(name, str(emulator), properties, tuple(transfers)))
+        variants.append(Variant(asked.name, str(asked.emulator), asked.properties, tuple(transfers)))
     return variants
 
 

@@ -19,7 +19,7 @@ use crate::{
     plan::Width,
     policy,
     port::Native,
-    Error,
+    ram, Error,
 };
 
 /// Compiles if each function is of the type that C's header declares; `_` is an
@@ -39,6 +39,7 @@ declared_in_c! {
     ram_device_read(_, _, _, _);
     ram_device_write(_, _, _, _);
     ram_device_fixup(_);
+    ram_move_word(_, _, _);
     ram_device_budget_ask(_, _, _, _);
     ram_device_pages_take(_, _);
     ram_device_pages_give(_, _, _);
@@ -208,6 +209,26 @@ pub unsafe extern "C" fn ram_device_write(
 #[no_mangle]
 pub extern "C" fn ram_device_fixup(pc: usize) -> usize {
     exception_table::fixup(pc).unwrap_or(0)
+}
+
+/// Moves 1, 2, 4 or 8 bytes from RAM to RAM by one store; or does nothing.
+///
+/// # Safety
+///
+/// `from` must point to `len` bytes that may be read, and `to` to as many that
+/// may be written.
+#[no_mangle]
+pub unsafe extern "C" fn ram_move_word(to: *mut c_void, from: *const c_void, len: u64) -> bool {
+    match usize::try_from(len).ok().and_then(Width::from_bytes) {
+        Some(width) => {
+            // SAFETY: the caller vouches for both sides.
+            unsafe {
+                ram::move_word(to.cast(), from.cast(), width);
+            }
+            true
+        }
+        None => false,
+    }
 }
 
 /// May a request that holds `held` bytes of the pool have `size` more?

@@ -29,7 +29,8 @@
 //!
 //! One module for each idea: [`plan`] cuts, [`arch`] accesses, [`port`] is the
 //! way there, [`copy`] joins them, [`policy`] decides, [`budget`] and [`pages`]
-//! deal out the buffers, [`ffi`] is what C sees.
+//! deal out the buffers, [`ram`] is ordinary RAM's one rule, [`ffi`] is what C
+//! sees.
 //!
 //! The crate cannot panic as QEMU builds it, with debug assertions and without
 //! overflow checks: there is no indexing, no division by what may be 0, and no
@@ -49,6 +50,7 @@ pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod port;
+pub mod ram;
 
 /// Why a transfer wasn't made, or not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,101 @@
+/*
+ * What has happened to a RAM device region
+ *
+ * See system/ram-device-status.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/stats64.h"
+#include "system/cpus.h"
+#include "system/dma.h"
+#include "system/ram-device-status.h"
+#include "trace.h"
+
+struct RamDeviceStatus {
+    QEMUBH *loss_bh;
+    Stat64 events[RAM_DEVICE_EVENTS];
+};
+
+static const char *const event_names[RAM_DEVICE_EVENTS] = {
+    [RAM_DEVICE_BYTES_READ] = "bytes-read",
+    [RAM_DEVICE_BYTES_WRITTEN] = "bytes-written",
+    [RAM_DEVICE_WAITS] = "waits",
+    [RAM_DEVICE_REFUSALS] = "refusals",
+    [RAM_DEVICE_FAULTS] = "faults",
+    [RAM_DEVICE_MEMORY_ERRORS] = "memory-errors",
+    [RAM_DEVICE_READ_ONLY_WRITES] = "read-only-writes",
+};
+
+RamDeviceStatus *ram_device_status_new(void)
+{
+    RamDeviceStatus *status = g_new0(RamDeviceStatus, 1);
+
+    for (int i = 0; i < RAM_DEVICE_EVENTS; i++) {
+        stat64_init(&status->events[i], 0);
+    }
+    return status;
+}
+
+void ram_device_count(MemoryRegion *mr, RamDeviceEvent event, uint64_t by)
+{
+    stat64_add(&mr->ram_device_status->events[event], by);
+}
+
+void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
+                              bool is_write)
+{
+    RamDeviceEvent event = RAM_DEVICE_FAULTS;
+
+    if (is_write && mr->readonly) {
+        event = RAM_DEVICE_READ_ONLY_WRITES;
+    } else if (ram_device_met_memory_error()) {
+        event = RAM_DEVICE_MEMORY_ERRORS;
+        error_report("%s: the host has found a memory error at 0x%"HWADDR_PRIx
+                     " to 0x%"HWADDR_PRIx"; the access failed",
+                     memory_region_name(mr), offset, offset + len - 1);
+    }
+    trace_memory_region_ram_device_failed(memory_region_name(mr), offset, len,
+                                          is_write, event_names[event]);
+    ram_device_count(mr, event, 1);
+    if (event == RAM_DEVICE_FAULTS && mr->ram_device_status->loss_bh) {
+        qemu_bh_schedule(mr->ram_device_status->loss_bh);
+    }
+}
+
+void ram_device_on_loss(MemoryRegion *mr, QEMUBH *bh)
+{
+    mr->ram_device_status->loss_bh = bh;
+}
+
+bool ram_device_visit_status(Visitor *v, MemoryRegion *mr, Error **errp)
+{
+    const char *name = memory_region_name(mr);
+    uint64_t offset = mr->addr;
+    uint64_t size = memory_region_size(mr);
+    bool read_only = mr->readonly;
+    bool bounced = !memory_region_ram_device_gives_pointer(mr, false);
+    bool ok;
+
+    if (!visit_start_struct(v, NULL, NULL, 0, errp)) {
+        return false;
+    }
+    ok = visit_type_str(v, "name", (char **)&name, errp) &&
+         visit_type_uint64(v, "offset", &offset, errp) &&
+         visit_type_uint64(v, "size", &size, errp) &&
+         visit_type_bool(v, "read-only", &read_only, errp) &&
+         visit_type_bool(v, "bounced", &bounced, errp);
+    for (int i = 0; ok && i < RAM_DEVICE_EVENTS; i++) {
+        uint64_t count = stat64_get(&mr->ram_device_status->events[i]);
+
+        ok = visit_type_uint64(v, event_names[i], &count, errp);
+    }
+    ok = ok && visit_check_struct(v, errp);
+    visit_end_struct(v, NULL);
+    return ok;
+}
