@@ -2,7 +2,7 @@
 
 //! The PCI configuration space: BARs that can be sized, INTA, and one MSI.
 
-use crate::layout::{Layout, CONFIG_SIZE, REGISTER_BAR_SIZE};
+use crate::layout::{Layout, CONFIG_SIZE, READ_ONLY_BAR_SIZE, REGISTER_BAR_SIZE};
 
 /// The vendor that QEMU's own test devices have.
 pub const VENDOR: u16 = 0x1234;
@@ -48,6 +48,8 @@ impl Config {
         config.set(BASE_CLASS, &[CLASS_PROCESSING_ACCELERATOR], &[0]);
         let registers = !(REGISTER_BAR_SIZE as u32 - 1);
         config.set(BARS, &[0; 4], &registers.to_le_bytes());
+        let read_only = !(READ_ONLY_BAR_SIZE as u32 - 1);
+        config.set(BARS + 2 * 4, &[0; 4], &read_only.to_le_bytes());
         let memory = !(layout.memory_size - 1);
         config.set(BARS + 4 * 4, &[0; 8], &memory.to_le_bytes());
         config.set(
@@ -111,6 +113,7 @@ mod tests {
     fn a_bar_that_is_sized_answers_with_its_size_and_its_kind() {
         assert_eq!(sized(0), 0xffff_c000);
         assert_eq!(sized(1), 0);
+        assert_eq!((sized(2), sized(3)), (0xfff0_0000, 0));
         assert_eq!((sized(4), sized(5)), (0x0000_000c, 0xffff_fffe));
     }
 

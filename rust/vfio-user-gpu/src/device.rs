@@ -11,7 +11,7 @@ use crate::{
     engine::{Engine, Status, INTERRUPT},
     guest_memory::GuestMemory,
     interrupts::Interrupts,
-    layout::{Layout, CONFIG, MEMORY_BAR, REGISTER_BAR},
+    layout::{Layout, CONFIG, MEMORY_BAR, READ_ONLY_BAR, REGISTER_BAR},
     memory::Memory,
     record::Record,
     registers::Registers,
@@ -121,6 +121,10 @@ impl ServerBackend for Device {
 
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> io::Result<()> {
         self.check(region, offset, data.len())?;
+        if region == READ_ONLY_BAR {
+            let why = format!("write of {} bytes to BAR 2 at {offset:#x}", data.len());
+            return Err(said(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+        }
         if matches!(region, REGISTER_BAR | MEMORY_BAR) {
             let added = self.record.add(region, true, offset, data);
             added.map_err(said)?;

@@ -7,14 +7,17 @@ use std::{iter, mem::size_of, ops::Range, os::fd::RawFd};
 
 use vfio_bindings::bindings::vfio::{
     vfio_region_info, vfio_region_sparse_mmap_area, VFIO_IRQ_INFO_EVENTFD,
-    VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR4_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX,
-    VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS,
-    VFIO_REGION_INFO_FLAG_MMAP, VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
+    VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX, VFIO_PCI_BAR4_REGION_INDEX,
+    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS, VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
 };
 use vfio_user::{IrqInfo, ServerRegion, SparseArea};
 
 /// The region of the registers.
 pub const REGISTER_BAR: u32 = VFIO_PCI_BAR0_REGION_INDEX;
+/// The region that shows the beginning of the memory, and can't be written.
+pub const READ_ONLY_BAR: u32 = VFIO_PCI_BAR2_REGION_INDEX;
 /// The region of the memory; as a 64-bit BAR it takes the next one's place too.
 pub const MEMORY_BAR: u32 = VFIO_PCI_BAR4_REGION_INDEX;
 /// The region of the configuration space.
@@ -23,6 +26,8 @@ pub const CONFIG: u32 = VFIO_PCI_CONFIG_REGION_INDEX;
 pub const CONFIG_SIZE: usize = 256;
 /// The size of the registers' BAR.
 pub const REGISTER_BAR_SIZE: u64 = 16 << 10;
+/// The size of the BAR that can't be written; no memory is smaller.
+pub const READ_ONLY_BAR_SIZE: u64 = LEAST_MEMORY;
 /// The size of each hole; pages are no larger on any host.
 pub const HOLE_SIZE: u64 = 64 << 10;
 /// The smallest memory: a hole is small beside it.
@@ -62,14 +67,15 @@ impl Layout {
     pub const fn region_size(&self, region: u32) -> u64 {
         match region {
             REGISTER_BAR => REGISTER_BAR_SIZE,
+            READ_ONLY_BAR => READ_ONLY_BAR_SIZE,
             MEMORY_BAR => self.memory_size,
             CONFIG => CONFIG_SIZE as u64,
             _ => 0,
         }
     }
 
-    /// What a client is told of the regions; `memory` is what BAR 4 is mapped
-    /// from.
+    /// What a client is told of the regions; `memory` is what BARs 2 and 4 are
+    /// mapped from.
     #[must_use]
     pub fn regions(&self, memory: RawFd) -> Vec<ServerRegion> {
         (0..VFIO_PCI_NUM_REGIONS)
@@ -79,14 +85,22 @@ impl Layout {
 
     fn region(&self, index: u32, memory: RawFd) -> ServerRegion {
         let size = self.region_size(index);
+        let areas = match index {
+            MEMORY_BAR => self.mappable(),
+            // vfio_user hands the memory over only with a list of parts.
+            READ_ONLY_BAR => iter::once(0..size).collect(),
+            _ => Vec::new(),
+        };
+        let is_mapped = !areas.is_empty();
         let mut flags = 0;
         if size != 0 {
-            flags |= VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+            flags |= VFIO_REGION_INFO_FLAG_READ;
         }
-        let mut areas = Vec::new();
-        if index == MEMORY_BAR {
+        if size != 0 && index != READ_ONLY_BAR {
+            flags |= VFIO_REGION_INFO_FLAG_WRITE;
+        }
+        if is_mapped {
             flags |= VFIO_REGION_INFO_FLAG_MMAP;
-            areas = self.mappable();
         }
         ServerRegion {
             region_info: vfio_region_info {
@@ -96,7 +110,7 @@ impl Layout {
                 size,
                 ..Default::default()
             },
-            mmap_fd: (index == MEMORY_BAR).then_some(memory),
+            mmap_fd: is_mapped.then_some(memory),
             sparse_areas: areas
                 .into_iter()
                 .map(|area| SparseArea {

@@ -4,6 +4,8 @@
 //! QEMU 10.1 or newer is its client.
 //!
 //! * BAR 0 has [`registers`]; every access to it is a message.
+//! * BAR 2 shows the beginning of the memory.  The emulator may map it, and
+//!   read it; it can't be written.
 //! * BAR 4 is memory, 64-bit and prefetchable.  The emulator maps what
 //!   [`layout`] lets it map; an access to the rest, the holes, is a message.
 //! * An [`engine`] copies, fills and checksums, in BAR 4 and in the guest's RAM

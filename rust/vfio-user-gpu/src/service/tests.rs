@@ -10,6 +10,7 @@ use std::{
 
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_REGION_INFO_FLAG_MMAP, VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
 };
 use vfio_user::Client;
 use vmm_sys_util::{sock_ctrl_msg::ScmSocket, tempdir::TempDir};
@@ -17,7 +18,9 @@ use vmm_sys_util::{sock_ctrl_msg::ScmSocket, tempdir::TempDir};
 use super::*;
 use crate::{
     engine::{crc32, CHECKSUM, COPY, INTERRUPT, SOURCE_IN_MEMORY},
-    layout::{Sparse, CONFIG, HOLE_SIZE, MEMORY_BAR, REGISTER_BAR},
+    layout::{
+        Sparse, CONFIG, HOLE_SIZE, MEMORY_BAR, READ_ONLY_BAR, READ_ONLY_BAR_SIZE, REGISTER_BAR,
+    },
     record::Record,
     registers,
 };
@@ -142,6 +145,27 @@ fn the_memory_is_mapped_but_for_its_holes() {
     memory.read_exact_at(&mut found, SIZE / 2).unwrap();
     assert_eq!(&found, b"a hole");
     assert_eq!(client.region(CONFIG).unwrap().size, 256);
+}
+
+#[test]
+fn bar_2_is_the_beginning_of_the_memory_and_is_mapped_for_reading_only() {
+    let running = Running::new();
+    let mut client = running.client();
+    let region = client.region(READ_ONLY_BAR).unwrap();
+    let wanted = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_MMAP;
+    let readable_writable = wanted | VFIO_REGION_INFO_FLAG_WRITE;
+    assert_eq!(region.flags & readable_writable, wanted);
+    let areas: Vec<_> = region
+        .sparse_areas
+        .iter()
+        .map(|area| (area.offset, area.size))
+        .collect();
+    assert_eq!(areas, [(0, READ_ONLY_BAR_SIZE)]);
+    let memory = region.file_offset.as_ref().unwrap().file().try_clone();
+    memory.unwrap().write_all_at(b"memory", 8).unwrap();
+    let mut found = [0; 6];
+    client.region_read(READ_ONLY_BAR, 8, &mut found).unwrap();
+    assert_eq!(&found, b"memory");
 }
 
 #[test]
@@ -371,7 +395,10 @@ fn what_is_refused_is_an_error_and_not_the_end() {
     let outside = [1_u64.to_ne_bytes(), [0, 0, 0, 0, 0, 64, 0, 0]].concat();
     let (reply, error) = (1, 0x21);
     assert_eq!(ask(&version()), reply);
-    // DMA_READ, of any size; a read beyond the end of BAR 0; no mapping there.
+    let to_bar_2 = [[0; 8].as_slice(), &[2, 0, 0, 0, 4, 0, 0, 0], b"mine"].concat();
+    // A write to BAR 2; DMA_READ, of any size; a read beyond the end of BAR 0; no
+    // mapping there.
+    assert_eq!(ask(&message(10, 0, &to_bar_2)), error);
     assert_eq!(ask(&message(11, 0, &[0; 40])), error);
     assert_eq!(ask(&message(9, 0, &outside)), error);
     assert_eq!(ask(&message(3, 0, &[0; 24])), error);
