@@ -28,6 +28,15 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What became of a request, what was said, and by which signal the emulator has ended, if it has."""
+
+    verdict: str
+    message: str = ""
+    signal: str = ""
+
+
+@dataclass(frozen=True)
 class Check:
     """Something else that was looked at. `is_ok` is None if it couldn't be."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from drivers.request import DeviceNeedsReset, NoAnswer, Segment
+import answers
+from drivers.request import Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_net import VirtioNet
-from findings import DIRECTIONS, KIB, LOST_DEVICE, LOST_EMULATOR, NET, NO_ANSWER, OK, TO_BAR, WRONG, Request
+from findings import DIRECTIONS, KIB, NET, OK, TO_BAR, WRONG, Request
 from machine import DEVICE_SLOT, Machine, started
-from machines.qtest_client import EmulatorError
 from peer import Peer
 from places import GUARD, InBar, InRam, Place
 from storage import ANSWER_SECONDS
@@ -23,6 +24,7 @@ DRIVER = "virtio-net-pci"
 SIZES = (1 * KIB, 8 * KIB)
 # An EtherType for experiments, so that nobody looks into the packet.
 TYPE_OFFSET, EXPERIMENT = 12, bytes([0x88, 0xB5])
+MOST = 1 << 16
 
 
 class Network:
@@ -36,42 +38,51 @@ class Network:
 
     def attempt(self, direction: str, size: int, in_ram: bool = False) -> Request:
         """One packet, with its data in BAR 4 unless told otherwise."""
+        with self.connected() as (machine, network):
+
+            def carried_out() -> str:
+                place = InRam(machine) if in_ram else InBar(machine)
+                return OK if _carry_out(machine, network, place, direction, size) else WRONG
+
+            found = answers.answer(machine, carried_out)
+            return Request(NET, direction, size, found.verdict, found.message)
+
+    @contextmanager
+    def connected(self) -> Iterator[tuple[Machine, socket.socket]]:
+        """An emulator, and its network: each datagram is a packet."""
         with ExitStack() as stack:
             ours, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
             ours.settimeout(ANSWER_SECONDS)
             fd = theirs.fileno()
             options = ["-netdev", f"dgram,id=net,local.type=fd,local.str={fd}", "-device",
                        f"{DRIVER},netdev=net,romfile=,addr={DEVICE_SLOT:x}.0{self._properties}"]  # fmt: skip
-            machine = stack.enter_context(started(self._subject, self._peer, options, self._folder, [fd]))
-            message = ""
-            try:
-                place = InRam(machine) if in_ram else InBar(machine)
-                verdict = OK if _carry_out(machine, ours, place, direction, size) else WRONG
-            except DeviceNeedsReset:
-                verdict = LOST_DEVICE
-            except (NoAnswer, TimeoutError) as none:
-                verdict, message = NO_ANSWER, str(none)
-            except EmulatorError as gone:
-                verdict, message = LOST_EMULATOR, f"{gone}; {machine.emulator.state()}"
-            return Request(NET, direction, size, verdict, machine.messages().strip() or message)
+            yield stack.enter_context(started(self._subject, self._peer, options, self._folder, [fd])), ours
+
+
+def packet(seed: str, size: int) -> bytes:
+    made = random.Random(seed).randbytes(size)
+    return made[:TYPE_OFFSET] + EXPERIMENT + made[TYPE_OFFSET + len(EXPERIMENT) :]
+
+
+def new_driver(machine: Machine) -> VirtioNet:
+    return VirtioNet(VirtioPci(machine.function(), machine.window), machine.pages)
 
 
 def _carry_out(machine: Machine, network: socket.socket, place: Place, direction: str, size: int) -> bool:
     """Whether the packet is the same on both sides."""
-    driver = VirtioNet(VirtioPci(machine.function(), machine.window), machine.pages)
+    driver = new_driver(machine)
     before = random.Random(size).randbytes(GUARD + size + GUARD)
     data = [Segment(place.address, size)]
-    packet = bytearray(random.Random(direction).randbytes(size))
-    packet[TYPE_OFFSET : TYPE_OFFSET + len(EXPERIMENT)] = EXPERIMENT
-    wanted = before[:GUARD] + packet + before[GUARD + size :]
+    passing = packet(direction, size)
+    wanted = before[:GUARD] + passing + before[GUARD + size :]
     if direction == TO_BAR:
         place.put(before)
         driver.offer(data)
-        network.send(packet)
+        network.send(passing)
         return driver.received(ANSWER_SECONDS) == size and place.get(len(wanted)) == wanted
     place.put(wanted)
     driver.send(data, ANSWER_SECONDS)
-    return network.recv(1 << 16) == packet
+    return network.recv(MOST) == passing
 
 
 def all_sizes(network: Network, sizes: tuple[int, ...] = SIZES) -> list[Request]:

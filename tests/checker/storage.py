@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import answers
 from drivers.nvme import Nvme
-from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
+from drivers.request import DeviceNeedsReset, Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_blk import SECTOR, VirtioBlk
 from drivers.virtio_scsi import VirtioScsi
@@ -18,9 +20,7 @@ from findings import (
     BLK,
     DIRECTIONS,
     FROM_BAR,
-    IO_ERROR,
     KIB,
-    LOST_DEVICE,
     LOST_EMULATOR,
     NO_ANSWER,
     NVME,
@@ -28,6 +28,7 @@ from findings import (
     SCSI,
     TO_BAR,
     WRONG,
+    Answer,
     Limit,
     Request,
 )
@@ -76,6 +77,18 @@ class Storage:
         self._running.close()
 
     @property
+    def device(self) -> str:
+        return self._disk.device
+
+    def on_disk(self) -> bytes:
+        """The disk's contents."""
+        return self._image.read_bytes()
+
+    def random_bytes(self, size: int) -> bytes:
+        """Others each time."""
+        return self._random.randbytes(size)
+
+    @property
     def machine(self) -> Machine:
         if self._machine is None:
             self._running.close()
@@ -86,20 +99,16 @@ class Storage:
 
     def attempt(self, direction: str, size: int, in_ram: bool = False) -> Request:
         """One request of the beginning of the disk, with its data in BAR 4 unless told otherwise."""
-        machine, message = self.machine, ""
-        said = len(machine.messages())
-        try:
-            verdict = self._compare(InRam(machine) if in_ram else InBar(machine), direction, size)
-        except DeviceNeedsReset:
-            verdict = LOST_DEVICE
-        except RequestFailed as failed:
-            verdict, message = IO_ERROR, str(failed)
-        except NoAnswer as none:
-            verdict, message = NO_ANSWER, str(none)
-        except EmulatorError as gone:  # perhaps before or after the transfer itself
-            verdict, message, self._machine = LOST_EMULATOR, f"{gone}; {machine.emulator.state()}", None
-        message = machine.messages()[said:].strip() or message
-        return Request(self._disk.device, direction, size, verdict, message)
+        machine = self.machine
+        found = self.answer(lambda: self._compare(InRam(machine) if in_ram else InBar(machine), direction, size))
+        return Request(self.device, direction, size, found.verdict, found.message)
+
+    def answer(self, request: Callable[[], str]) -> Answer:
+        """What becomes of a request that the device is given in any way."""
+        found = answers.answer(self.machine, request)
+        if found.verdict in (LOST_EMULATOR, NO_ANSWER):
+            self._machine = None
+        return found
 
     def transfer(self, from_disk: bool, segment: Segment) -> None:
         """One request with its data anywhere."""
@@ -116,12 +125,10 @@ class Storage:
             raise
 
     def _compare(self, place: Place, direction: str, size: int) -> str:
-        before = self._random.randbytes(GUARD + size + GUARD)
+        before = self.random_bytes(GUARD + size + GUARD)
         place.put(before)
         self.transfer(direction == TO_BAR, Segment(place.address, size))
-        with self._image.open("rb") as image:
-            on_disk = image.read(size)
-        wanted = before[:GUARD] + on_disk + before[GUARD + size :]
+        wanted = before[:GUARD] + self.on_disk()[:size] + before[GUARD + size :]
         if direction == FROM_BAR and wanted != before:
             return WRONG
         return OK if place.get(len(before)) == wanted else WRONG

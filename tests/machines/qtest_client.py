@@ -15,6 +15,7 @@ from machines import process_group
 
 REPLY_SECONDS = 60.0
 ENDING_SECONDS = 2.0
+SIGNALLED, SIGNALS = 128, range(1, 32)
 
 
 class EmulatorError(Exception):
@@ -169,12 +170,16 @@ class Emulator:
         return self._process.pid
 
     def ended_by_signal(self) -> int | None:
-        """The number of the signal that ended it, if one did; it is given a moment to end."""
+        """The number of the signal that ended it, if one did; it is given a moment to end.
+
+        A wrapper that is a shell tells of its emulator's by a status above 128.
+        """
         try:
             status = self._process.wait(timeout=ENDING_SECONDS)
         except subprocess.TimeoutExpired:
             return None
-        return -status if status < 0 else None
+        number = -status if status < 0 else status - SIGNALLED
+        return number if number in SIGNALS else None
 
     def state(self) -> str:
         """Whether it runs, or how it ended; it is given a moment to end."""
