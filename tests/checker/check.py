@@ -6,14 +6,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import denied
 import engine
 import exactness
+import in_flight
 import network
 import speed
 import storage
-from findings import BLK, KIB, NET, NVME, RAISED, SCSI, Check, Findings, Request
+from findings import BLK, BLK_SCANNED, KIB, NET, NVME, RAISED, SCSI, Check, Findings, Request, of_device
 from machine import Machine, started
 from machines.qtest_client import EmulatorError
 from network import Network
@@ -25,6 +28,8 @@ MIB = KIB * KIB
 FEWER_SIZES = (512, 4 * KIB, 8 * KIB, 1 * MIB)
 O_DIRECT_SIZES = (512, 4 * KIB, 1 * MIB)
 FAILS_ANYWAY = "fails with its data in ordinary RAM, too, so nothing is said of BARs"
+
+DRIVERS = {**storage.DRIVERS, NET: network.DRIVER}
 
 Progress = Callable[[str], None]
 
@@ -44,21 +49,22 @@ def check(subject: Subject, peer: Peer, folder: Path, progress: Progress) -> Fin
             f"{subject.program} has no {storage.DRIVERS[BLK]}, the device that is looked at most closely."
         )
     _virtio_blk(subject, peer, folder, findings, progress)
-    for device in (SCSI, NVME):
-        if subject.has_device(storage.DRIVERS[device]):
-            progress(device)
+    for device in (SCSI, NVME, NET):
+        driver = DRIVERS[device]
+        if not subject.has_device(driver):
+            findings.checks.append(Check(device, None, f"the emulator has no {driver}"))
+            continue
+        progress(device)
+        if device == NET:
+            _network(Network(subject, peer, folder), findings)
+            continue
+        with Storage(subject, peer, Disk(device), folder) as disk:
+            _storage(disk, findings)
+    for device in (BLK, SCSI):
+        if of_device(findings.requests, device):
+            progress(f"{device}, {in_flight.COUNT} requests in flight")
             with Storage(subject, peer, Disk(device), folder) as disk:
-                if storage.works_in_ram(disk):
-                    findings.requests += storage.all_sizes(disk, FEWER_SIZES)
-                else:
-                    findings.checks.append(Check(device, None, FAILS_ANYWAY))
-    if subject.has_device(network.DRIVER):
-        progress(NET)
-        packets = Network(subject, peer, folder)
-        if network.works_in_ram(packets):
-            findings.requests += network.all_sizes(packets)
-        else:
-            findings.checks.append(Check(NET, None, FAILS_ANYWAY))
+                _in_flight(disk, findings)
     if findings.limit and subject.has_property(storage.DRIVERS[BLK], RAISED.partition("=")[0]):
         progress("raised bounce buffers")
         failed = {request.device for request in findings.failed()}
@@ -84,12 +90,42 @@ def _virtio_blk(subject: Subject, peer: Peer, folder: Path, findings: Findings, 
         findings.checks.append(exactness.by_dma(disk))
         progress(f"{BLK}, throughput")
         findings.speed = speed.measure(disk, made)
+        progress(f"{BLK}, a BAR that goes away, one that can't be written")
+        findings.bar_gone += [denied.write_without_bar(disk, size) for size in denied.SIZES]
+        findings.read_only += [denied.read_into_read_only(disk, size) for size in denied.SIZES]
+    with Storage(subject, peer, Disk(BLK, detect_zeroes="on"), folder) as disk:
+        made_without_bar = [denied.write_without_bar(disk, size) for size in denied.SIZES]
+        findings.bar_gone += [replace(found, device=BLK_SCANNED) for found in made_without_bar]
     progress(f"{BLK}, cache=none")
     findings.o_direct_not_checked = no_o_direct(folder)
     if not findings.o_direct_not_checked:
         with Storage(subject, peer, Disk(BLK, cache="none"), folder) as disk:
             sizes = tuple(size for size in O_DIRECT_SIZES if not findings.limit or size <= findings.limit.works)
             findings.o_direct = storage.all_sizes(disk, sizes)
+
+
+def _storage(disk: Storage, findings: Findings) -> None:
+    if not storage.works_in_ram(disk):
+        findings.checks.append(Check(disk.device, None, FAILS_ANYWAY))
+        return
+    findings.requests += storage.all_sizes(disk, FEWER_SIZES)
+    findings.bar_gone += [denied.write_without_bar(disk, size) for size in denied.SIZES]
+
+
+def _network(packets: Network, findings: Findings) -> None:
+    if not network.works_in_ram(packets):
+        findings.checks.append(Check(NET, None, FAILS_ANYWAY))
+        return
+    findings.requests += network.all_sizes(packets)
+    findings.bar_gone += [denied.send_without_bar(packets, size) for size in denied.PACKET_SIZES]
+
+
+def _in_flight(disk: Storage, findings: Findings) -> None:
+    if in_flight.works_in_ram(disk):
+        findings.in_flight += in_flight.all_sizes(disk)
+    else:
+        name = f"{disk.device}, {in_flight.COUNT} requests in flight"
+        findings.checks.append(Check(name, None, FAILS_ANYWAY))
 
 
 def _raised_bounce_buffer(subject: Subject, peer: Peer, folder: Path, failed: set[str]) -> list[Request]:

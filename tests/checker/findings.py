@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 KIB = 1024
 OK, WRONG, IO_ERROR, LOST_DEVICE = "ok", "wrong contents", "I/O error", "device lost"
@@ -12,7 +13,15 @@ NO_ANSWER, LOST_EMULATOR = "no answer", "emulator lost"
 TO_BAR, FROM_BAR = "to BAR", "from BAR"
 DIRECTIONS = (TO_BAR, FROM_BAR)
 BLK, SCSI, NVME, NET = "virtio-blk", "virtio-scsi", "nvme", "virtio-net"
+# Of what is written the emulator itself looks at each byte.
+BLK_SCANNED = "virtio-blk with detect-zeroes"
+# What becomes of a request that mustn't succeed, beside some of the above.
+FAILS, DROPPED, ENDS = "request fails", "dropped", "the emulator ends"
+MADE_UP, CHANGED, NOTHING = "made-up data with ok", "request fails, but the disk has changed", "ok, but nothing written"
+WRITTEN = "written all the same"
 RAISED = "x-max-bounce-buffer-size=1G,disable-legacy=on,iommu_platform=on"
+# The situations in which requests mustn't succeed.
+BAR_GONE, READ_ONLY = "a BAR that goes away under a write", "a read into a BAR that can't be written"
 FINE, AFFECTED, NOT_CHECKED = 0, 1, 2
 
 
@@ -34,6 +43,34 @@ class Answer:
     verdict: str
     message: str = ""
     signal: str = ""
+
+    @property
+    def without_success(self) -> str:
+        """How a request went that has not been answered with ok."""
+        if self.verdict == LOST_EMULATOR and self.signal:
+            return f"{ENDS} by {self.signal}"
+        return FAILS if self.verdict == IO_ERROR else self.verdict
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A request that mustn't succeed: its outcome, and the verdict on the next one, which must, if there was one."""
+
+    device: str
+    size: int
+    outcome: str
+    again: str = ""
+    message: str = ""
+
+    @property
+    def is_fine(self) -> bool:
+        return self.outcome in (FAILS, DROPPED) and self.again == OK
+
+    @property
+    def found(self) -> str:
+        if not self.again:
+            return self.outcome
+        return f"{self.outcome}; then {'all works again' if self.again == OK else self.again}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +106,9 @@ class Speed:
         return self.bar / self.ram
 
 
+Made = TypeVar("Made", Request, Denied)
+
+
 @dataclass
 class Findings:
     """All of it."""
@@ -80,6 +120,9 @@ class Findings:
     region: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     limit: Limit | None = None
+    in_flight: list[Request] = field(default_factory=list)
+    bar_gone: list[Denied] = field(default_factory=list)
+    read_only: list[Denied] = field(default_factory=list)
     raised_bounce_buffer: list[Request] = field(default_factory=list)
     o_direct: list[Request] = field(default_factory=list)
     o_direct_not_checked: str = ""
@@ -92,10 +135,22 @@ class Findings:
     def failed_checks(self) -> list[Check]:
         return [check for check in self.checks if check.is_ok is False]
 
+    def failed_in_flight(self) -> list[Request]:
+        return [batch for batch in self.in_flight if batch.verdict != OK]
+
+    def not_fine(self) -> list[Denied]:
+        return [denied for denied in [*self.bar_gone, *self.read_only] if not denied.is_fine]
+
+    def not_checked(self) -> list[str]:
+        """The names of what couldn't be looked at."""
+        names = [check.name for check in self.checks if check.is_ok is None]
+        return [*names, "cache=none"] if self.o_direct_not_checked else names
+
     @property
     def status(self) -> int:
         """The checker's exit status."""
-        return AFFECTED if self.failed() or self.failed_checks() else FINE
+        is_affected = self.failed() or self.failed_in_flight() or self.not_fine() or self.failed_checks()
+        return AFFECTED if is_affected else FINE
 
     @property
     def verdict(self) -> str:
@@ -105,12 +160,20 @@ class Findings:
         if devices := list(dict.fromkeys(request.device for request in self.failed())):
             failures = ", ".join(self._first_failure(device) for device in devices)
             ways.append(f"DMA of emulated devices into a passed-through BAR fails: {failures}")
+        ways += devices_of_each((f"several requests of {shown(batch.size)} in flight: {batch.verdict}", batch.device)
+                                for batch in smallest_of_each_device(self.failed_in_flight()))  # fmt: skip
+        for situation, made in ((BAR_GONE, self.bar_gone), (READ_ONLY, self.read_only)):
+            first = smallest_of_each_device([denied for denied in made if not denied.is_fine])
+            ways += devices_of_each((f"{situation}: {denied.found}", denied.device) for denied in first)
         ways += [f"{check.name}: {check.found}" for check in self.failed_checks()]
+        left_out = f" Not checked: {', '.join(self.not_checked())}." if self.not_checked() else ""
         if ways:
-            return f"{name} is affected: {'; '.join(ways)}."
+            return f"{name} is affected: {'; '.join(ways)}.{left_out}"
         sizes = [request.size for request in self.requests]
-        return (f"{name} is fine: every request of {shown(min(sizes))} to {shown(max(sizes))} into a passed-through BAR"
-                " worked, with equal contents on both sides.")  # fmt: skip
+        fine = "fine as far as checked" if left_out else "fine"
+        span = f"{shown(min(sizes))} to {shown(max(sizes))}"
+        return (f"{name} is {fine}: every request of {span} into a passed-through BAR worked, with equal contents on"
+                f" both sides.{left_out}")  # fmt: skip
 
     def _first_failure(self, device: str) -> str:
         first = min(of_device(self.failed(), device), key=lambda request: request.size)
@@ -120,22 +183,41 @@ class Findings:
     @property
     def remedy(self) -> str:
         """What whoever uses an affected emulator can do."""
-        if not self.failed():
-            return "" if not self.failed_checks() else "None known: look at the lines that failed."
+        if self.status == FINE:
+            return ""
+        is_gone = any(not denied.is_fine for denied in self.bar_gone)
+        if not (self.failed() or self.failed_in_flight() or is_gone):
+            return "None known: look at the lines that failed."
         ways = ["use a QEMU with this repository's series"]
+        if any("direct" in line for line in self.region):
+            ways = ["use this QEMU without x-ram-device-direct=on"]
         outcomes: dict[str, set[str]] = {}
         for request in self.raised_bounce_buffer:
             outcomes.setdefault(request.device, set()).add(request.verdict)
         helped = [device for device, verdicts in outcomes.items() if verdicts == {OK}]
         if helped:
-            ways.append(f"or set {RAISED} on each {' and '.join(helped)} (all data is copied once more)")
+            only = ", for the sizes only," if is_gone else ""
+            ways.append(f"or{only} set {RAISED} on each {' and '.join(helped)} (all data is copied once more)")
             ways += [f"which does not help {device} ({', '.join(sorted(verdicts - {OK}))})"
                      for device, verdicts in outcomes.items() if device not in helped]  # fmt: skip
         return f"Remedy: {', '.join(ways)}."
 
 
-def of_device(requests: Sequence[Request], device: str) -> list[Request]:
+def of_device(requests: Sequence[Made], device: str) -> list[Made]:
     return [request for request in requests if request.device == device]
+
+
+def devices_of_each(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Each finding once, with the devices that it was made with."""
+    devices: dict[str, list[str]] = {}
+    for finding, device in found:
+        devices.setdefault(finding, []).append(device)
+    return [f"{finding} ({', '.join(of_it)})" for finding, of_it in devices.items()]
+
+
+def smallest_of_each_device(requests: Sequence[Made]) -> list[Made]:
+    devices = dict.fromkeys(request.device for request in requests)
+    return [min(of_device(requests, device), key=lambda request: request.size) for device in devices]
 
 
 def shown(size: int) -> str:

@@ -13,7 +13,7 @@ from boards import RAM_SIZE, Board
 from drivers import pci
 from drivers.pages import Pages
 from machines.qtest_client import Emulator, EmulatorError, QTest
-from peer import IDENTITY, MEMORY_BAR, REGISTER_BAR, Peer
+from peer import IDENTITY, MEMORY_BAR, READ_ONLY_BAR, REGISTER_BAR, Peer
 from subject import PEER_DEVICE, CannotCheck, Subject
 
 PEER_SLOT, DEVICE_SLOT = 4, 5
@@ -32,6 +32,7 @@ class Machine:
     pages: Pages
     window: pci.Window
     registers: int
+    read_only: int
     memory: int
 
     @property
@@ -71,8 +72,10 @@ def started(
                 raise EmulatorError(f"{PEER_DEVICE} is {function.identity():#x} instead of {IDENTITY:#x}")
             window = pci.Window(board.low_mmio, board.low_mmio_end)
             registers = window.place(function, REGISTER_BAR).address
+            read_only = window.place(function, READ_ONLY_BAR).address
             memory = function.place_bar(MEMORY_BAR, pci.HIGH_MMIO).address
         except EmulatorError as error:
             said = emulator.messages().strip()
             raise CannotCheck(f"{subject.program} doesn't take the peer's device: {error}\n{said}") from None
-        yield Machine(emulator, board, peer, Pages(emulator.qtest, board.ram, board.ram_end), window, registers, memory)
+        pages = Pages(emulator.qtest, board.ram, board.ram_end)
+        yield Machine(emulator, board, peer, pages, window, registers, read_only, memory)

@@ -25,7 +25,7 @@ RUST = Path(__file__).resolve().parents[2] / "rust"
 PACKAGE, PROGRAM = "vfio_user_gpu", "vfio-user-gpu"
 READY_SECONDS, ENDING_SECONDS = 20.0, 20.0
 IDENTITY = 0x6770_1234
-REGISTER_BAR, MEMORY_BAR = 0, 4
+REGISTER_BAR, READ_ONLY_BAR, MEMORY_BAR = 0, 2, 4
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,12 @@ def build(progress: Callable[[str], None]) -> Path:
 
 
 class Peer:
-    """A running peer. `memory` is the one that its BAR 4 has."""
+    """A running peer. `memory`, which is mapped from `file`, is the one that its BAR 4 has."""
 
-    def __init__(self, socket: Path, log: Path, memory: mmap.mmap, mappable: list[list[int]]) -> None:
+    def __init__(self, socket: Path, log: Path, file: int, memory: mmap.mmap, mappable: list[list[int]]) -> None:
         self.socket = socket
         self.memory = memory
+        self._file = file
         self.mappable = mappable
         self._log = log
         self._seen = 0
@@ -70,6 +71,15 @@ class Peer:
     def hole(self) -> int:
         """The offset of the part of BAR 4 in its middle that can't be mapped."""
         return self.mappable[0][1]
+
+    @contextmanager
+    def memory_gone(self) -> Iterator[None]:
+        """Meanwhile BAR 4 has no memory: accesses to its mappings are SIGBUSes, here too. It comes back as zeroes."""
+        os.ftruncate(self._file, 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(self._file, len(self.memory))
 
     def new_accesses(self) -> list[Access]:
         """Those that came since the last call."""
@@ -96,7 +106,7 @@ def running(program: Path, folder: Path) -> Iterator[Peer]:
             if not ready:
                 raise CannotCheck(f"the peer {program} isn't ready: {messages.read_text(errors='replace').strip()}")
             with open(ready["memory"], "r+b") as file, mmap.mmap(file.fileno(), ready["memory_size"]) as memory:
-                yield Peer(socket, log, memory, ready["mappable"])
+                yield Peer(socket, log, file.fileno(), memory, ready["mappable"])
         finally:
             status = _ended(process)
     if status != 0 or socket.exists():

@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from findings import DIRECTIONS, FINE, OK, Findings, Request, of_device, shown
+from findings import BAR_GONE, DIRECTIONS, FINE, OK, READ_ONLY, Denied, Findings, Request, of_device, shown
+from in_flight import COUNT
 
 MARKS = {True: "", False: "FAILED: ", None: "not checked: "}
 
@@ -17,6 +18,8 @@ def table(findings: Findings) -> str:
     rows = [["", "to BAR", "from BAR"]]
     for device in dict.fromkeys(request.device for request in findings.requests):
         rows += _request_rows(device, of_device(findings.requests, device))
+    for device in dict.fromkeys(batch.device for batch in findings.in_flight):
+        rows += _request_rows(f"  {device}, {COUNT} in flight", of_device(findings.in_flight, device))
     rows += _request_rows("  virtio-blk, cache=none", findings.o_direct)
     for device in dict.fromkeys(request.device for request in findings.raised_bounce_buffer):
         rows += _request_rows(f"  {device}, raised bounce buffer", of_device(findings.raised_bounce_buffer, device))
@@ -33,6 +36,7 @@ def table(findings: Findings) -> str:
         facts.append(
             ["cache=none", "into memory that the host can pin, which a real BAR's is not: see docs/checker.md"]
         )
+    facts += _denied_rows(BAR_GONE, findings.bar_gone) + _denied_rows(READ_ONLY, findings.read_only)
     facts += [[check.name, MARKS[check.is_ok] + check.found] for check in findings.checks]
     if speed := findings.speed:
         both = f"{shown(speed.bar_size)} requests {speed.bar:.0f} MB/s, {shown(speed.ram_size)} {speed.ram:.0f} MB/s"
@@ -55,6 +59,12 @@ def _request_rows(name: str, made: Sequence[Request]) -> list[list[str]]:
     return [[f"{name}, {span}", *cells] for span, (_, _, cells) in zip(spans, rows, strict=True)]
 
 
+def _denied_rows(situation: str, made: Sequence[Denied]) -> list[list[str]]:
+    return [
+        [f"{situation}, {denied.device}, {shown(denied.size)}", MARKS[denied.is_fine] + denied.found] for denied in made
+    ]
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """The rows with their columns below each other."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -66,7 +76,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def as_json(findings: Findings) -> str:
     """All of it; `fine` and `verdict` for those who want no more."""
     more = {"fine": findings.status == FINE, "verdict": findings.verdict, "remedy": findings.remedy,
-            "failed": sum(request.verdict != OK for request in findings.requests)}  # fmt: skip
+            "failed": sum(request.verdict != OK for request in findings.requests),
+            "not_checked": findings.not_checked()}  # fmt: skip
+    judged = {name: [{**asdict(denied), "is_fine": denied.is_fine} for denied in made]
+              for name, made in (("bar_gone", findings.bar_gone), ("read_only", findings.read_only))}  # fmt: skip
     if findings.speed:
         more["ratio"] = round(findings.speed.ratio, 3)
-    return json.dumps({**more, **asdict(findings)}, indent=2)
+    return json.dumps({**more, **asdict(findings), **judged}, indent=2)

@@ -52,6 +52,7 @@ class Disk:
     device: str
     properties: str = ""
     cache: str = "writeback"
+    detect_zeroes: str = "off"
 
 
 class Storage:
@@ -144,7 +145,8 @@ class Storage:
     def _options(self) -> list[str]:
         disk, path = self._disk, str(self._image).replace(",", ",,")
         properties = f"addr={DEVICE_SLOT:x}.0{disk.properties}"
-        drive = ["-drive", f"if=none,id=disk,file={path},format=raw,cache={disk.cache},aio=threads"]
+        drive = ["-drive", f"if=none,id=disk,file={path},format=raw,cache={disk.cache},aio=threads,"
+                           f"detect-zeroes={disk.detect_zeroes}"]  # fmt: skip
         if disk.device == SCSI:
             return [
                 *drive,

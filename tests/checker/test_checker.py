@@ -3,11 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from conftest import Run
-from findings import AFFECTED, BLK, FINE, FROM_BAR, LOST_DEVICE, NET, NVME, OK, SCSI, TO_BAR, WRONG
+from findings import (
+    AFFECTED,
+    BLK,
+    BLK_SCANNED,
+    DROPPED,
+    FAILS,
+    FINE,
+    FROM_BAR,
+    LOST_DEVICE,
+    NET,
+    NVME,
+    OK,
+    SCSI,
+    TO_BAR,
+    WRONG,
+)
 from storage import SIZES
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
@@ -63,17 +78,54 @@ def test_a_raised_bounce_buffer_is_offered_as_a_remedy_where_it_is_one(newest: R
     assert "does not help virtio-scsi (wrong contents)" in remedy
 
 
-def all_that_does_not_depend_on_the_bug(run: Run) -> None:
+def found_when_denied(run: Run, situation: str) -> dict[tuple[str, int], tuple[str, str]]:
+    """What became of each request that mustn't succeed, and of the next."""
+    denied = run.json()[situation]
+    return {(made["device"], made["size"]): (made["outcome"], made["again"]) for made in denied}
+
+
+DISKS = (BLK, BLK_SCANNED, SCSI, NVME)
+WITHOUT_BAR = [*((device, size) for device in DISKS for size in (512, 65536)), (NET, 512), (NET, 8192)]
+NOT_WRITABLE = [(BLK, 512), (BLK, 65536)]
+
+
+def test_a_bar_that_goes_away_under_a_write_ends_debians_newest_by_sigbus(newest: Run) -> None:
+    ends = "the emulator ends by SIGBUS"
+    assert found_when_denied(newest, "bar_gone") == dict.fromkeys(WITHOUT_BAR, (ends, ""))
+    assert f"goes away under a write: {ends} ({', '.join(DISKS)}, {NET});" in newest.json()["verdict"]
+    assert ", or, for the sizes only, set" in newest.json()["remedy"]
+
+
+def test_a_read_into_a_bar_that_cannot_be_written_ends_debians_newest_by_sigsegv(newest: Run) -> None:
+    ends = "the emulator ends by SIGSEGV"
+    found = found_when_denied(newest, "read_only")
+    assert list(found) == NOT_WRITABLE and found[BLK, 512] == (ends, "")
+    assert f"a read into a BAR that can't be written: {ends} ({BLK})." in newest.json()["verdict"]
+
+
+def test_several_requests_in_flight_lose_the_device_at_2_kib_where_one_works(newest: Run) -> None:
+    found = {(made["device"], made["direction"], made["size"]): made["verdict"] for made in newest.json()["in_flight"]}
+    ways = [(direction, size) for size in (2048, 65536) for direction in (TO_BAR, FROM_BAR)]
+    assert list(found) == [(device, *way) for device in (BLK, SCSI) for way in ways]
+    assert set(found.values()) == {LOST_DEVICE}
+    assert verdicts(newest.json(), BLK, lambda size: size == 2048) == {OK}
+    assert f"several requests of 2 KiB in flight: {LOST_DEVICE} ({BLK}, {SCSI});" in newest.json()["verdict"]
+
+
+def all_that_does_not_depend_on_the_bug(run: Run, missing: Sequence[str] = ()) -> None:
     found = run.json()
-    assert (others := [check for check in found["checks"] if check["is_ok"] is not True]) == [], others
-    assert len(found["checks"]) == 6
+    assert (others := [check for check in found["checks"] if check["is_ok"] is False]) == [], others
+    assert [check["name"] for check in found["checks"] if check["is_ok"] is None] == found["not_checked"] == [*missing]
+    assert len(found["checks"]) == 6 + len(missing)
     assert [line.partition(":")[0] for line in found["region"]] == ["mmaps[0]", "mmaps[1]"]
     assert found["ratio"] > 0
 
 
 def test_an_affected_emulator_with_few_devices_in_a_talkative_wrapper_is_found_so(wrapped: Run) -> None:
     is_stock_bug(wrapped, devices={BLK, NVME})
-    all_that_does_not_depend_on_the_bug(wrapped)
+    all_that_does_not_depend_on_the_bug(wrapped, missing=[SCSI, NET])
+    assert "Not checked: virtio-scsi, virtio-net." in wrapped.json()["verdict"]
+    assert "the emulator ends by SIGBUS" in wrapped.json()["verdict"]
     assert {made["device"] for made in wrapped.json()["raised_bounce_buffer"]} == {BLK}
     assert "iommu_platform=on on each virtio-blk (all data" in wrapped.json()["remedy"]
 
@@ -82,22 +134,32 @@ def test_dma_interrupt_and_exactness_of_debians_newest_are_fine(newest: Run) -> 
     all_that_does_not_depend_on_the_bug(newest)
 
 
-def is_fine(run: Run, region: str) -> None:
-    """Everything works, in a region that info mtree calls so."""
-    assert run.status == FINE, run.printed + run.errors
+def all_sizes_work(run: Run, region: str) -> None:
+    """Every request that should, in a region that info mtree calls so."""
     found = run.json()
-    assert found["fine"] and found["limit"] is None and found["remedy"] == ""
-    assert {made["verdict"] for made in [*found["requests"], *found["o_direct"]]} == {OK}
+    assert found["limit"] is None
+    assert {made["verdict"] for made in [*found["requests"], *found["o_direct"], *found["in_flight"]]} == {OK}
     assert {line.partition(": ")[2] for line in found["region"]} == {region}
     all_that_does_not_depend_on_the_bug(run)
 
 
 def test_an_emulator_with_the_series_is_found_fine(patched: Run) -> None:
-    is_fine(patched, "ramd")
+    all_sizes_work(patched, "ramd")
+    without_bar = {(device, size): (DROPPED if device == NET else FAILS, OK) for device, size in WITHOUT_BAR}
+    assert found_when_denied(patched, "bar_gone") == without_bar
+    not_writable = found_when_denied(patched, "read_only")
+    assert list(not_writable) == NOT_WRITABLE
+    assert set(not_writable.values()) <= {(FAILS, OK), (DROPPED, OK)}
+    assert patched.status == FINE, patched.printed + patched.errors
+    assert patched.json()["fine"] and patched.json()["remedy"] == ""
 
 
-def test_an_emulator_that_gives_pointers_is_found_fine(direct: Run) -> None:
-    is_fine(direct, "ramd, direct")
+def test_an_emulator_that_gives_pointers_ends_where_it_looks_at_the_data_of_a_bar_that_has_gone(direct: Run) -> None:
+    all_sizes_work(direct, "ramd, direct")
+    ends = dict.fromkeys(((BLK_SCANNED, size) for size in (512, 65536)), ("the emulator ends by SIGBUS", ""))
+    found = found_when_denied(direct, "bar_gone")
+    assert list(found) == WITHOUT_BAR and found.items() >= ends.items()
+    assert direct.status == AFFECTED and "without x-ram-device-direct=on" in direct.json()["remedy"]
 
 
 def test_the_same_emulator_without_the_series_is_found_affected(stock: Run) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import peer
 import pytest
 
 SECONDS = 20
@@ -65,3 +66,12 @@ def test_a_signal_ends_it_and_its_socket(peer_program: Path, tmp_path: Path, wis
 def test_help_is_printed(peer_program: Path) -> None:
     done = subprocess.run([peer_program, "--help"], text=True, capture_output=True, check=True)
     assert "usage: vfio-user-gpu --socket PATH" in done.stdout
+
+
+def test_the_memory_of_bar_4_goes_away_and_comes_back_as_zeroes(peer_program: Path, tmp_path: Path) -> None:
+    with peer.running(peer_program, tmp_path) as running:
+        size = len(running.memory)
+        running.memory[:4] = b"here"
+        with running.memory_gone():
+            assert running.memory.size() == 0
+        assert running.memory.size() == size and running.memory[:4] == bytes(4)
