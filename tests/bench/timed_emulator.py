@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import socket
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from machines import preloaded
 from machines.error import MachineError
 
 MACHINE = ("-M", "virt", "-accel", "qtest", "-display", "none", "-nodefaults", "-m", "128", "-S")
@@ -51,13 +51,7 @@ class Call:
 
 def build(folder: Path, source: Path = SOURCE) -> Path:
     """A shared object that goes into the emulators."""
-    built = folder / f"{source.stem}.so"
-    command = [*shlex.split(os.environ.get("CC", "cc")), "-O2", "-Wall", "-Werror", "-shared", "-fPIC",
-               f"-I{INCLUDE}", "-o", str(built), str(source)]  # fmt: skip
-    done = subprocess.run(command, text=True, capture_output=True)
-    if done.returncode != 0:
-        raise MachineError(f"{source.name} doesn't compile:\n{done.stderr}")
-    return built
+    return preloaded.build(folder, source, f"-I{INCLUDE}")
 
 
 def symbols(emulator: Path) -> str:
