@@ -267,8 +267,8 @@ static bool is_discard(const void *pointer)
 
 /*
  * A buffer in use that has all of @len bytes from @host on.  Whoever gives it
- * back last tells those who wait for its budget: by the budget's bottom half, or
- * as it belongs to the same address space.
+ * back last tells those who wait for its budget: by the budget's bottom half,
+ * or as it belongs to the same address space.
  */
 static RamDeviceBuffer *buffer_sharing(const RamDeviceBudget *budget,
                                        uint64_t host, uint64_t len,

@@ -80,8 +80,8 @@ void ram_device_on_loss(MemoryRegion *mr, QEMUBH *bh);
 /**
  * ram_device_visit_status() - show a region to an output visitor
  *
- * A struct of the region's name, offset and size, of whether it is read-only and
- * other devices' DMA is bounced, and of what was counted.
+ * A struct of the region's name, offset and size, of whether it is read-only,
+ * whether other devices' DMA is bounced, and of what was counted.
  *
  * @v: the visitor
  * @mr: the region, a RAM device
