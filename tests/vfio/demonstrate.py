@@ -53,6 +53,7 @@ class Report:
     bar_lines: dict[str, list[str]]
     savevm: dict[str, str]
     bars: dict[str, list[dict[str, Any]]]
+    interrupted: dict[str, str]
     differences: list[str]
 
     def of(self, variant: str, direction: str | None = None, size: int | None = None) -> list[Outcome]:
@@ -82,6 +83,7 @@ def run(emulators: Sequence[Compared], work: Path, progress: Callable[[str], Non
     bar_lines: dict[str, list[str]] = {}
     savevm: dict[str, str] = {}
     bars: dict[str, list[dict[str, Any]]] = {}
+    interrupted: dict[str, str] = {}
 
     def take(line: str) -> None:
         result = json.loads(line)
@@ -91,6 +93,8 @@ def run(emulators: Sequence[Compared], work: Path, progress: Callable[[str], Non
             bar_lines[result["mtree"]["variant"]] = list(dict.fromkeys(told))
         elif "savevm" in result:
             savevm[result["savevm"]["variant"]] = result["savevm"]["text"].strip()
+        elif "interrupted" in result:
+            interrupted.update(result["interrupted"])
         elif "bars" in result:
             bars[result["bars"]["variant"]] = result["bars"]["value"]
         else:
@@ -107,12 +111,12 @@ def run(emulators: Sequence[Compared], work: Path, progress: Callable[[str], Non
         kernel,
         work,
         command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
-        devices=["-object", memory, "-device", "ivshmem-plain,memdev=bar", "-drive", disk],
+        devices=["-object", memory, "-device", "ivshmem-plain,memdev=bar", "-device", "edu", "-drive", disk],
         timeout=TIMEOUT,
         follow=work / RESULTS_FILE,
         on_line=take,
     )
-    return Report(variants, outcomes, bar_lines, savevm, bars, differences(work, outcomes))
+    return Report(variants, outcomes, bar_lines, savevm, bars, interrupted, differences(work, outcomes))
 
 
 def sentence(outcome: Outcome) -> str:

@@ -5,7 +5,7 @@
 
 Writes one JSON object a line to WORK/results.jsonl, which the host follows: {"mtree": ...}
 and {"savevm": ...} for each emulator once its BAR is placed, {"outcome": ...} for each transfer, and {"bars": ...}
-at the end of each one that has that property.
+at the end of each one that has that property; {"interrupted": ...} for what interrupted.py is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import interrupted
 from drivers import pci
 from drivers.virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
 from machines import assigned
@@ -124,11 +125,16 @@ def properties(machine: InnerMachine) -> set[str]:
 def main() -> None:
     work = Path(sys.argv[1])
     host_address = assigned.find(*IVSHMEM)
-    assigned.give_to_vfio(host_address)
+    edu = assigned.find(*interrupted.EDU)
+    for address in (host_address, edu):
+        assigned.give_to_vfio(address)
     with (work / RESULTS_FILE).open("a", buffering=1) as results:
         for variant in planned(work):
             for result in run_variant(variant, work, host_address):
                 results.write(json.dumps(result) + "\n")
+            if variant.is_interrupted:
+                results.write(json.dumps({"interrupted": interrupted.refused(variant.emulator, edu, work / "edu.messages")}))
+                results.write("\n")
 
 
 if __name__ == "__main__":

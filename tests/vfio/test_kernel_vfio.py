@@ -31,7 +31,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     emulators.want_outer_vm()
     compared = demonstrate.compared(patched, emulators.given("stock"))
     compared.append(Compared(DIRECT, patched.resolve(), "x-ram-device-direct=on"))
-    compared.append(Compared(NOT_MAPPED, patched.resolve(), "x-no-mmap=on", (TOO_LARGE[0],)))
+    compared.append(Compared(NOT_MAPPED, patched.resolve(), "x-no-mmap=on", (TOO_LARGE[0],), is_interrupted=True))
     return demonstrate.run(compared, tmp_path_factory.mktemp("vfio"), print)
 
 
@@ -149,3 +149,12 @@ def test_a_refused_request_names_the_bar_the_device_and_what_to_do(report: Repor
             assert known.endswith(KNOWN_MESSAGE)
             assert f"BAR {IVSHMEM_MEMORY_BAR}' of vfio-pci 'assigned' is not memory" in refused
             assert refused.endswith(WHY_NOT_MAPPED)
+
+
+def test_a_request_that_is_refused_after_intx_names_the_bar_and_what_to_do(report: Report) -> None:
+    assert report.interrupted["before"] == "None"
+    assert report.interrupted["why"] == "it isn't mapped after an INTx interrupt, let the guest use MSI"
+    refused, known = report.interrupted["outcome"].splitlines()[-2:]
+    assert known.endswith(KNOWN_MESSAGE)
+    assert "BAR 0' of vfio-pci 'assigned' is not memory" in refused
+    assert refused.endswith(report.interrupted["why"])

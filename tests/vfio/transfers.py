@@ -47,12 +47,13 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Compared:
-    """An emulator, how its vfio-pci is to be set, and the sizes that it is asked for."""
+    """An emulator, how its vfio-pci is to be set, the sizes that it is asked for, and whether interrupted.py is, too."""
 
     name: str
     emulator: Path
     properties: str = ""
     sizes: tuple[int, ...] = SIZES
+    is_interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Variant:
     emulator: str
     properties: str
     transfers: tuple[Transfer, ...]
+    is_interrupted: bool
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def plan(emulators: Sequence[Compared]) -> list[Variant]:
                     transfers.append(Transfer(direction, size, descriptors, bar_offset, disk_offset))
                     disk_offset += size
                     bar_offset += -(-size // PAGE) * PAGE
-        variants.append(Variant(asked.name, str(asked.emulator), asked.properties, tuple(transfers)))
+        variants.append(
+            Variant(asked.name, str(asked.emulator), asked.properties, tuple(transfers), asked.is_interrupted)
+        )
     return variants
 
 
