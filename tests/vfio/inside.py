@@ -133,8 +133,8 @@ def main() -> None:
             for result in run_variant(variant, work, host_address):
                 results.write(json.dumps(result) + "\n")
             if variant.is_interrupted:
-                results.write(json.dumps({"interrupted": interrupted.refused(variant.emulator, edu, work / "edu.messages")}))
-                results.write("\n")
+                told = interrupted.refused(variant.emulator, edu, work / "edu.messages")
+                results.write(json.dumps({"interrupted": told}) + "\n")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Compared:
-    """An emulator, how its vfio-pci is to be set, the sizes that it is asked for, and whether interrupted.py is, too."""
+    """An emulator, how its vfio-pci is to be set, what sizes it is asked for, and whether it is for interrupted.py."""
 
     name: str
     emulator: Path
