@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import bar_module
 import contents
 import pytest
 from machines import debian_arm64, emulators
@@ -19,7 +18,7 @@ def patched() -> Path:
     """The emulator with the series, on a machine that has what the guest is made with."""
     if missing := contents.missing_programs():
         pytest.skip(f"the guest's disk needs {' and '.join(missing)}: install e2fsprogs")
-    if missing := bar_module.missing_programs(debian_arm64.debian_arm64()):
+    if missing := debian_arm64.debian_arm64().module_builder.missing_programs():
         pytest.skip(f"the guest's kernel module needs {' and '.join(missing)}: run scripts/needs")
     return emulators.wanted("patched")
 

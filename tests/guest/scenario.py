@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from string import ascii_lowercase
 
-import bar_module
 import saved_state
 from contents import Contents, Size
 from in_outer_vm import PLAN_FILE, RESULTS_FILE
@@ -18,7 +17,7 @@ from machine import Guest, Run, run
 from machines import debian_arm64, initramfs, outer_vm
 
 BAR_MIB = 512
-WORKLOAD = Path(__file__).with_name("workload.sh")
+WORKLOAD, MODULE_SOURCE = (Path(__file__).with_name(name) for name in ("workload.sh", "module"))
 DIRECT = Size(processes=8, chunk_mib=8, rounds=2)
 DIRECT_MEMORY_MIB = 512
 DIRECT_TIMEOUT = 600.0
@@ -60,7 +59,8 @@ class Scenario:
         self._kernel = debian_arm64.debian_arm64()
         checksums, self._initramfs = folder / "checksums", folder / "guest.cpio"
         self.contents.write_checksums(checksums)
-        files = {"ram_bar.ko": bar_module.built_module(self._kernel, folder / "module"), "checksums": checksums}
+        module = self._kernel.module_builder.built(MODULE_SOURCE, folder / "module")
+        files = {module.name: module, "checksums": checksums}
         init, busybox = WORKLOAD.read_text(), self._kernel.busybox
         initramfs.write(self._initramfs, init, busybox, self._kernel.modules, files)
 

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from machines import debian, initramfs
-from machines.error import MachineError
+from machines.kernel_module import Builder
 
 ARCHITECTURE = "arm64"
 COMPILER_PREFIX = "aarch64-linux-gnu-"
@@ -38,24 +37,10 @@ class Debian:
         return initramfs.in_load_order(self.root / "lib" / "modules", MODULES)
 
     @property
-    def headers(self) -> Path:
+    def module_builder(self) -> Builder:
         """What modules for this kernel are built with."""
         version = self.image.name.removeprefix("vmlinuz-")
-        return self.root / "usr" / "src" / f"linux-headers-{version}"
-
-    @property
-    def common_headers(self) -> Path:
-        """The part of it that all of the kernel's flavours share."""
-        (common,) = self.headers.parent.glob("linux-headers-*-common")
-        return common
-
-    @property
-    def compiler(self) -> str:
-        """The compiler that modules for this kernel are built with."""
-        named = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', (self.headers / ".config").read_text(), re.MULTILINE)
-        if not named:
-            raise MachineError(f"{self.headers / '.config'} doesn't say which compiler the kernel was built with")
-        return COMPILER_PREFIX + named[1].removeprefix(COMPILER_PREFIX)
+        return Builder(self.root / "usr" / "src" / f"linux-headers-{version}", ARCHITECTURE, COMPILER_PREFIX)
 
 
 def debian_arm64() -> Debian:

@@ -8,6 +8,7 @@ the host and nothing needs root: the kernel is downloaded as a package and unpac
 
 from __future__ import annotations
 
+import functools
 import shlex
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from machines import debian, initramfs
 from machines.error import MachineError
+from machines.kernel_module import Builder
 
 KERNEL_PACKAGE = "linux-image-amd64"
 MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "vfio_iommu_type1", "vfio_pci")
@@ -71,6 +73,20 @@ def debian_kernel() -> Kernel:
     return Kernel(image, folder / "lib" / "modules")
 
 
+def module_builder(kernel: Kernel) -> Builder:
+    """What modules for this kernel are built with, from the cache; it is downloaded when the cache hasn't got it."""
+    headers = f"linux-headers-{kernel.image.name.removeprefix('vmlinuz-')}"
+    root = debian.filled(debian.cache_folder() / headers, functools.partial(_download_headers, headers))
+    return Builder(root / "usr" / "src" / headers, "x86_64")
+
+
+def _download_headers(headers: str, folder: Path) -> None:
+    apt = debian.MACHINES_OWN
+    for depends in (r"linux-headers-\S+-common", r"linux-kbuild-\S+"):
+        apt.unpack(apt.dependency(headers, depends), folder)
+    apt.unpack(headers, folder)
+
+
 def python(script: Path, *arguments: str) -> list[str]:
     """The command that runs a script of ours in the VM, with the modules that it has here."""
     return [
@@ -89,19 +105,22 @@ def run(
     follow: Path,
     on_line: Callable[[str], None],
     modules: Sequence[str] = (),
+    own_modules: Sequence[Path] = (),
     memory_mib: int = 2048,
 ) -> None:
     """Run the command in the VM, and hand on each line that it adds to the file `follow` in the work folder.
 
-    `devices` are further arguments of the outer emulator, `modules` further modules of its kernel. Raises
-    MachineError, with the console's last lines, if no such line comes for `timeout` seconds or the command fails.
+    `devices` are further arguments of the outer emulator, `modules` further modules of its kernel, and
+    `own_modules` files of modules that are loaded last. Raises MachineError, with the console's last lines, if no such
+    line comes for `timeout` seconds or the command fails.
     """
     work = work.resolve()
     console, exit_status = work / "console.log", work / "exit-status"
     exit_status.unlink(missing_ok=True)
     follow.unlink(missing_ok=True)
     follow.touch()
-    _write_initramfs(kernel, work, command, modules, work / "initramfs.cpio")
+    ordered = [*initramfs.in_load_order(kernel.modules, [*MODULES, *modules]), *own_modules]
+    _write_initramfs(work, command, ordered, work / "initramfs.cpio")
     arguments = [
         "qemu-system-x86_64", *MACHINE, "-m", str(memory_mib), *devices,
         "-kernel", str(kernel.image), "-initrd", str(work / "initramfs.cpio"), "-append", KERNEL_COMMAND_LINE,
@@ -135,9 +154,9 @@ def _tail(console: Path, count: int = 40) -> str:
     return "\n".join([f"the last lines of {console}:", *last])
 
 
-def _write_initramfs(kernel: Kernel, work: Path, command: Sequence[str], modules: Sequence[str], target: Path) -> None:
+def _write_initramfs(work: Path, command: Sequence[str], modules: Sequence[Path], target: Path) -> None:
     busybox = shutil.which("busybox")
     if busybox is None:
         raise MachineError("busybox not found: install busybox-static")
     init = INIT.format(work=shlex.quote(str(work)), command=shlex.join(command))
-    initramfs.write(target, init, Path(busybox), initramfs.in_load_order(kernel.modules, [*MODULES, *modules]), {})
+    initramfs.write(target, init, Path(busybox), modules, {})
