@@ -7,7 +7,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,16 +42,19 @@ NVME_REGISTER_BAR, NVME_PMR_CONTROL, NVME_PMR_ENABLE = 0, 0xE04, 1
 
 
 class HostDevice:
-    """The device, given to vfio-pci."""
+    """The device, given to a driver."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, driver: str) -> None:
         self.kind = kind
         self.address = self._found()
         folder = SYSFS / self.address
-        (folder / "driver_override").write_text("vfio-pci")
+        bound = folder / "driver"
+        (folder / "driver_override").write_text(driver)
+        if bound.exists() and bound.resolve().name != driver:
+            (bound / "unbind").write_text(self.address)
         Path("/sys/bus/pci/drivers_probe").write_text(self.address)
-        if not (folder / "driver").exists():
-            raise SystemExit(f"vfio-pci doesn't take {self.address}: see the console")
+        if not bound.exists():
+            raise SystemExit(f"{driver} doesn't take {self.address}: see the console")
 
     def _found(self) -> str:
         for folder in SYSFS.iterdir():
@@ -59,6 +62,31 @@ class HostDevice:
             if ids == [self.kind.vendor, self.kind.device]:
                 return folder.name
         raise SystemExit(f"the outer VM has no PCI device {self.kind.vendor:04x}:{self.kind.device:04x}")
+
+
+class Memory:
+    """A mapping of the BAR's memory, of our own. A driver may have taken it away since it was made."""
+
+    def __init__(self, vfio_file: int, kind: Kind) -> None:
+        self._vfio_file, self._offset = vfio_file, region(kind.memory_bar)
+        self._mapping = self._made()
+
+    def _made(self) -> mmap.mmap:
+        return mmap.mmap(self._vfio_file, MEMORY_SIZE, offset=self._offset)
+
+    def map_anew(self) -> None:
+        """Let it be a new mapping; the BAR is there."""
+        self._mapping.close()
+        self._mapping = self._made()
+
+    def close(self) -> None:
+        self._mapping.close()
+
+    def __getitem__(self, part: slice) -> bytes:
+        return self._mapping[part]
+
+    def __setitem__(self, part: slice, data: bytes) -> None:
+        self._mapping[part] = data
 
 
 @dataclass
@@ -72,7 +100,7 @@ class Machine:
     emulator: Emulator
     host: HostDevice
     vfio_file: int
-    memory: mmap.mmap
+    memory: Memory
     port: pci.Function
     device: pci.Function
     pages: Pages
@@ -81,6 +109,10 @@ class Machine:
     @property
     def qtest(self) -> QTest:
         return self.emulator.qtest
+
+    def mappings(self) -> int:
+        """How many mappings of the device the emulator has."""
+        return Path(f"/proc/{self.emulator.pid}/maps").read_text().count(DEVICE_FILE)
 
     def function(self, slot: int) -> pci.Function:
         return pci.Function(self.qtest, slot)
@@ -112,13 +144,13 @@ def machine(
     with Emulator(command, messages, pass_fds) as running:
         vfio_file = _taken_out(running)
         try:
-            memory = mmap.mmap(vfio_file, MEMORY_SIZE, offset=region(host.kind.memory_bar))
+            memory = Memory(vfio_file, host.kind)
             port = pci.Function(running.qtest, PORT_SLOT)
             device = pci.Function(running.qtest, 0, BEHIND_PORT)
             pci.open_port(port, BEHIND_PORT)
             made = Machine(running, host, vfio_file, memory, port, device, Pages(running.qtest), pci.Window(REGISTERS))
             made.place_device()
-            with memory:
+            with closing(memory):
                 yield made
         finally:
             os.close(vfio_file)

@@ -24,7 +24,7 @@ from drivers.request import DeviceNeedsReset, wait_until
 from machines.qtest_client import EmulatorError
 from net_traffic import NetTraffic, Network
 from revocations import BusReset, FunctionLevelReset, GuestsWay, MemoryEnable, Outside, PowerDown
-from scenarios import BULK, HEADERS, NET, OUTSIDE, ZEROES, Result, Storm
+from scenarios import BULK, EAGER, HEADERS, NET, OUTSIDE, ZEROES, Result, Storm
 from traffic import Traffic
 
 SLOT = 8
@@ -34,6 +34,8 @@ REQUESTS_PER_SECOND = 200
 ANSWER_SECONDS = 60.0
 LONGEST_PAUSE = 0.002
 QUIET_BATCHES = 2
+# How many batches at most may miss a mapping that is to be made anew.
+MISSING_BATCHES = 10
 GUESTS_WAYS: dict[str, Callable[[Machine], GuestsWay]] = {
     scenarios.MEMORY_ENABLE: MemoryEnable,
     scenarios.BUS_RESET: BusReset,
@@ -81,16 +83,16 @@ class Carried:
         with Outside(self._machine, self._storm.sentence()) as outside:
             while outside.revocations < self._storm.revocations:
                 with outside.quiet():
-                    self._traffic.submit()
+                    self._submit()
                 self._wait()
                 with outside.quiet():
-                    self._traffic.collect()
+                    self._collect()
                 self.revocations = outside.revocations
 
     def by_the_guest(self) -> None:
         way = GUESTS_WAYS[self._storm.way](self._machine)
         while self.revocations < self._storm.revocations:
-            self._traffic.submit()
+            self._submit()
             wait_until(self._traffic.is_taken, "the device", ANSWER_SECONDS)
             answered = False
             while not answered:
@@ -99,16 +101,31 @@ class Carried:
                 time.sleep(self._random.random() * LONGEST_PAUSE)
                 way.restore()
                 answered = self._answered()
-            self._traffic.collect()
+            self._collect()
 
     def quiet_batches(self) -> bool:
-        """Whether all is well when the BAR stays."""
+        """Whether all is well when the BAR stays.
+
+        What goes past the emulator tells it nothing: a mapping that doesn't revive is missed by the first accesses.
+        """
+        if self._storm.driver == EAGER and self._storm.way == OUTSIDE:
+            any(self._quiet_batch() for _ in range(MISSING_BATCHES))
+        return all(self._quiet_batch() for _ in range(QUIET_BATCHES))
+
+    def _quiet_batch(self) -> bool:
         before = self._traffic.counts.trouble()
-        for _ in range(QUIET_BATCHES):
-            self._traffic.submit()
-            self._wait()
-            self._traffic.collect()
+        self._submit()
+        self._wait()
+        self._collect()
         return before == self._traffic.counts.trouble()
+
+    def _submit(self) -> None:
+        self._machine.memory.map_anew()
+        self._traffic.submit()
+
+    def _collect(self) -> None:
+        self._machine.memory.map_anew()
+        self._traffic.collect()
 
     def _wait(self) -> None:
         wait_until(self._answered, "the device", ANSWER_SECONDS)
@@ -124,11 +141,12 @@ class Carried:
 
 def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
     """Carry the storm out, come what may."""
-    begun, signal, message, works = time.monotonic(), None, "", False
+    begun, signal, message, works, mapped = time.monotonic(), None, "", False, 0
     network = Network()
     arguments = options(storm, network)
     descriptors = [network.its.fileno()]
     with machine(storm.emulator, host, arguments, messages, descriptors, storm.direct) as running:
+        before = running.mappings()
         traffic = traffic_of(storm, running, network)
         carried = Carried(storm, running, traffic)
         try:
@@ -137,26 +155,25 @@ def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
             else:
                 carried.by_the_guest()
             works = carried.quiet_batches()
+            mapped = running.mappings()
         except EmulatorError as error:
             signal, message = running.emulator.ended_by_signal(), str(error)
         network.close()
         counts = traffic.counts
         return Result(
             storm, carried.revocations, counts.ok, counts.error, counts.given_up, counts.lost, tuple(counts.wrong),
-            signal, works,
+            signal, works, (before, mapped),
             time.monotonic() - begun, "\n".join(filter(None, [message, running.emulator.messages().strip()])),
         )  # fmt: skip
 
 
 def main() -> None:
     work = Path(sys.argv[1])
-    devices: dict[bool, HostDevice] = {}
     with (work / scenarios.RESULTS_FILE).open("a", buffering=1) as results:
         for storm in scenarios.read(work):
             has_power = storm.way in (scenarios.FUNCTION_RESET, scenarios.POWER_DOWN)
-            if has_power not in devices:
-                devices[has_power] = HostDevice(NVME if has_power else IVSHMEM)
-            made = carry_out(storm, devices[has_power], work / f"{storm.variant}.messages")
+            host = HostDevice(NVME if has_power else IVSHMEM, storm.driver)
+            made = carry_out(storm, host, work / f"{storm.variant}.messages")
             results.write(json.dumps(asdict(made)) + "\n")
 
 

@@ -4,7 +4,8 @@
 
     run_storm.py --patched EMULATOR [--stock EMULATOR] --work FOLDER [--times N]
 
-All of it is in one outer VM on the kernel's vfio-pci. N multiplies the revocations of each storm.
+All of it is in one outer VM, on the kernel's vfio-pci and on a driver whose mappings never revive. N multiplies the
+revocations of each storm.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +25,12 @@ import scenarios
 from blk_traffic import DISK_SIZE, MIB, SLOTS, ZeroesTraffic
 from machines import outer_vm
 from machines.error import MachineError
-from scenarios import Result, Storm
+from scenarios import EAGER, Result, Storm
 
 MEMORY_SIZE = 8 * MIB
 CLUSTER = 4096
+# What the driver in eager_driver/ was written for: vfio-pci-core is another one in each kernel.
+EAGER_DRIVERS_KERNEL = "6.1"
 QCOW2_ROOM = 8 * MIB
 # What one storm may take on a busy host, the VM's start included, and how often a VM may end without any result.
 STORM_SECONDS, REVOCATION_SECONDS, TRIES = 240.0, 0.2, 3
@@ -47,35 +51,51 @@ def run(storms: Sequence[Storm], work: Path, progress: Callable[[Result], None])
         progress(results[-1])
 
     tries, done = TRIES, 0
-    while len(results) < len(storms):
-        try:
-            _run_in_vm(storms[len(results) :], work, take)
-        except MachineError as error:
-            tries = tries - 1 if len(results) == done else TRIES - 1
-            done = len(results)
-            if not tries:
-                raise
-            print(f"the outer VM broke off after {done} of {len(storms)} storms; the rest in another one\n{error}")
+    with tempfile.TemporaryDirectory(dir=work, prefix="module-") as scratch:
+        drivers = [eager_driver(Path(scratch))] if any(storm.driver == EAGER for storm in storms) else []
+        while len(results) < len(storms):
+            try:
+                _run_in_vm(storms[len(results) :], drivers, work, take)
+            except MachineError as error:
+                tries = tries - 1 if len(results) == done else TRIES - 1
+                done = len(results)
+                if not tries:
+                    raise
+                print(f"the outer VM broke off after {done} of {len(storms)} storms; the rest in another one\n{error}")
     return results
 
 
-def _run_in_vm(storms: Sequence[Storm], work: Path, take: Callable[[str], None]) -> None:
+def eager_driver(folder: Path) -> Path:
+    """The module of the driver whose mappings never revive, built in that folder."""
+    builder = outer_vm.module_builder(outer_vm.debian_kernel())
+    return builder.built(Path(__file__).with_name("eager_driver"), folder / "eager_driver")
+
+
+def why_no_eager_driver() -> str:
+    """Why it can't be had here; nothing if it can."""
+    kernel = outer_vm.debian_kernel()
+    if not kernel.image.name.startswith(f"vmlinuz-{EAGER_DRIVERS_KERNEL}."):
+        return f"it is for Linux {EAGER_DRIVERS_KERNEL}, and the outer VM has {kernel.image.name}"
+    missing = outer_vm.module_builder(kernel).missing_programs()
+    return f"it is built with {' and '.join(missing)}, which isn't here" if missing else ""
+
+
+def _run_in_vm(storms: Sequence[Storm], drivers: Sequence[Path], work: Path, take: Callable[[str], None]) -> None:
     scenarios.write(work, storms)
     outer_vm.run(
         outer_vm.debian_kernel(),
         work,
+        own_modules=drivers,
         command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
-        devices=_outer_devices(work),
+        devices=[*assignable_devices(), *_disks(work)],
         timeout=STORM_SECONDS + REVOCATION_SECONDS * max(storm.revocations for storm in storms),
         follow=work / scenarios.RESULTS_FILE,
         on_line=take,
     )
 
 
-def _outer_devices(work: Path) -> list[str]:
-    """Two devices to assign, each behind a port of its own, and two disks."""
-    (work / "disk.raw").write_bytes(random.Random("storm").randbytes(DISK_SIZE))
-    _make_unallocated(work / "disk.qcow2")
+def assignable_devices() -> list[str]:
+    """The outer VM's arguments for two devices to assign, each behind a port of its own."""
     arguments = []
     for number, device in enumerate(("ivshmem-plain,memdev=memory0", "nvme,serial=storm,pmrdev=memory1")):
         arguments += [
@@ -83,6 +103,13 @@ def _outer_devices(work: Path) -> list[str]:
             "-device", f"pcie-root-port,id=port{number},chassis={number + 1},slot={number + 1},addr={0x10 + number:x}.0",
             "-device", f"{device},bus=port{number}",
         ]  # fmt: skip
+    return arguments
+
+
+def _disks(work: Path) -> list[str]:
+    (work / "disk.raw").write_bytes(random.Random("storm").randbytes(DISK_SIZE))
+    _make_unallocated(work / "disk.qcow2")
+    arguments = []
     for name in ("disk.raw", "disk.qcow2"):
         arguments += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={work / name}"]
     return arguments
@@ -117,7 +144,8 @@ def line(result: Result) -> str:
     ended = f"died of signal {result.signal}" if result.signal else "lives, and works" if result.works else "is broken"
     return (
         f"{result.storm.sentence()}: {result.revocations} revocations, {result.ok} ok, {result.error} errors, "
-        f"{result.lost} lost, {result.given_up} batches given up; {ended} ({result.seconds:.0f} s)"
+        f"{result.lost} lost, {result.given_up} batches given up; {ended}, with "
+        f"{result.mappings[1]} of {result.mappings[0]} mappings ({result.seconds:.0f} s)"
     )
 
 
@@ -151,6 +179,10 @@ def main() -> int:
         parser.exit(1, f"install {' '.join(missing)} first\n")
     patched, stock = str(chosen.patched.resolve()), str(chosen.stock.resolve()) if chosen.stock else None
     storms = [*scenarios.deadly(patched, stock), *scenarios.survived(patched)]
+    if reason := why_no_eager_driver():
+        print(f"no storms on {EAGER}: {reason}")
+    else:
+        storms += [*scenarios.deadly_eager(stock), *scenarios.survived_eager(patched)]
     storms = [replace(storm, revocations=chosen.times * storm.revocations) for storm in storms]
     try:
         results = run(storms, chosen.work, lambda result: print(line(result), flush=True))

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 BLK, HEADERS, ZEROES, NET, BULK = "virtio-blk", "virtio-blk, all in the BAR", "zeroes", "virtio-net", "bulk accesses"
 MEMORY_ENABLE, BUS_RESET, FUNCTION_RESET, POWER_DOWN = "memory-enable", "bus reset", "function-level reset", "D3hot"
 OUTSIDE = "outside"
 PATCHED, STOCK, DIRECT = "patched", "stock", "patched, direct"
+# The kernel's drivers: vfio-pci, and the one in eager_driver/, whose mappings never revive.
+VFIO_PCI, EAGER = "vfio-pci", "vfio_pci_eager"
 PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"
 
 
@@ -27,16 +29,22 @@ class Storm:
     iothread: bool = False
     drive: str = "cache=writeback,aio=threads"
     direct: bool = False
+    driver: str = VFIO_PCI
 
     def sentence(self) -> str:
         thread = ", iothread" if self.iothread else ""
         drive = f" ({self.drive}{thread})" if self.traffic in (BLK, HEADERS, ZEROES) else ""
-        return f"{self.variant}: {self.traffic}{drive}; {self.way}"
+        driver = "" if self.driver == VFIO_PCI else f"; {self.driver}"
+        return f"{self.variant}: {self.traffic}{drive}; {self.way}{driver}"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of it. `signal` is the one that the emulator died of; `works` is what a last, quiet batch shows."""
+    """What became of it.
+
+    `signal` is the one that the emulator died of; `works` is what a last, quiet batch shows. `mappings` are the numbers
+    of the emulator's mappings of the device, before and afterwards.
+    """
 
     storm: Storm
     revocations: int
@@ -47,6 +55,7 @@ class Result:
     wrong: tuple[str, ...]
     signal: int | None
     works: bool
+    mappings: tuple[int, int]
     seconds: float
     message: str
 
@@ -81,10 +90,34 @@ def survived(emulator: str) -> list[Storm]:
     ]
 
 
+def survived_eager(emulator: str) -> list[Storm]:
+    """The storms that the patched emulator must survive where the kernel's mappings never revive."""
+    storms = [
+        Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 10, True),
+        Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 10, False, "cache=none,aio=native"),
+        Storm(PATCHED, emulator, BLK, OUTSIDE, 40, True),
+        Storm(PATCHED, emulator, BLK, OUTSIDE, 40, False),
+        Storm(PATCHED, emulator, HEADERS, MEMORY_ENABLE, 20),
+        Storm(PATCHED, emulator, NET, MEMORY_ENABLE, 40),
+        Storm(PATCHED, emulator, NET, OUTSIDE, 200),
+        Storm(PATCHED, emulator, BULK, MEMORY_ENABLE, 100),
+        Storm(PATCHED, emulator, BULK, OUTSIDE, 500),
+        Storm(PATCHED, emulator, BLK, BUS_RESET, 4, True),
+        Storm(PATCHED, emulator, BLK, FUNCTION_RESET, 4, True),
+        Storm(PATCHED, emulator, BLK, POWER_DOWN, 5, True),
+    ]
+    return [replace(storm, driver=EAGER) for storm in storms]
+
+
 def deadly(patched: str, stock: str | None) -> list[Storm]:
     """Storms that always end the emulator, so that the others mean something: stock, and pointers into the BAR."""
     storms = [Storm(DIRECT, patched, HEADERS, MEMORY_ENABLE, 40, direct=True)]
     return [*storms, *([Storm(STOCK, stock, BULK, OUTSIDE, 400)] if stock else [])]
+
+
+def deadly_eager(stock: str | None) -> list[Storm]:
+    """The same where the kernel's mappings never revive: stock dies of the first access."""
+    return [Storm(STOCK, stock, BULK, MEMORY_ENABLE, 1, driver=EAGER)] if stock else []
 
 
 def write(work: Path, storms: Sequence[Storm]) -> None:
@@ -99,4 +132,5 @@ def read(work: Path) -> list[Storm]:
 def result(line: str) -> Result:
     """A result from a line of RESULTS_FILE."""
     fields = json.loads(line)
-    return Result(**{**fields, "storm": Storm(**fields["storm"]), "wrong": tuple(fields["wrong"])})
+    tuples = {name: tuple(fields[name]) for name in ("wrong", "mappings")}
+    return Result(**{**fields, **tuples, "storm": Storm(**fields["storm"])})
