@@ -185,8 +185,7 @@ class Findings:
         """What whoever uses an affected emulator can do."""
         if self.status == FINE:
             return ""
-        is_gone = any(not denied.is_fine for denied in self.bar_gone)
-        if not (self.failed() or self.failed_in_flight() or is_gone):
+        if not (self.failed() or self.failed_in_flight() or self.not_fine()):
             return "None known: look at the lines that failed."
         ways = ["use a QEMU with this repository's series"]
         if any("direct" in line for line in self.region):
@@ -196,7 +195,7 @@ class Findings:
             outcomes.setdefault(request.device, set()).add(request.verdict)
         helped = [device for device, verdicts in outcomes.items() if verdicts == {OK}]
         if helped:
-            only = ", for the sizes only," if is_gone else ""
+            only = ", for the sizes only," if self.not_fine() else ""
             ways.append(f"or{only} set {RAISED} on each {' and '.join(helped)} (all data is copied once more)")
             ways += [f"which does not help {device} ({', '.join(sorted(verdicts - {OK}))})"
                      for device, verdicts in outcomes.items() if device not in helped]  # fmt: skip
