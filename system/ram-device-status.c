@@ -56,9 +56,12 @@ void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
         event = RAM_DEVICE_READ_ONLY_WRITES;
     } else if (ram_device_met_memory_error()) {
         event = RAM_DEVICE_MEMORY_ERRORS;
-        error_report("%s: the host has found a memory error at 0x%"HWADDR_PRIx
-                     " to 0x%"HWADDR_PRIx"; the access failed",
-                     memory_region_name(mr), offset, offset + len - 1);
+        /* The first one: the guest may come again as often as it likes */
+        if (!stat64_get(&mr->ram_device_status->events[event])) {
+            error_report("%s: the host has found a memory error at 0x%"
+                         HWADDR_PRIx" to 0x%"HWADDR_PRIx"; the access failed",
+                         memory_region_name(mr), offset, offset + len - 1);
+        }
     }
     trace_memory_region_ram_device_failed(memory_region_name(mr), offset, len,
                                           is_write, event_names[event]);

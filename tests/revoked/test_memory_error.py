@@ -17,7 +17,7 @@ MESSAGE = "the host has found a memory error at 0x40 to 0x9f; the access failed"
 
 @pytest.mark.parametrize("is_memory_error", [True, False])
 @pytest.mark.parametrize("operation", [Operation.READ, Operation.MAP_READ], ids=["read", "map"])
-def test_c7_a_memory_error_is_reported_as_one_and_a_device_that_is_gone_is_not(
+def test_c7_a_memory_error_is_reported_once_as_one_and_a_device_that_is_gone_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: Operation, is_memory_error: bool
 ) -> None:
     if is_memory_error:
@@ -26,7 +26,8 @@ def test_c7_a_memory_error_is_reported_as_one_and_a_device_that_is_gone_is_not(
     with machine(emulators.wanted("patched"), tmp_path, BAR_SIZE) as running:
         engine = Engine(running)
         running.cut_bar()
-        assert engine.carry_out(operation, running.address + 0x40, LENGTH) != OK
+        for _ in range(2):
+            assert engine.carry_out(operation, running.address + 0x40, LENGTH) != OK
         running.bring_bar_back()
         assert engine.carry_out(operation, running.address + 0x40, LENGTH) == OK
         assert running.emulator.messages().count(MESSAGE) == int(is_memory_error)
