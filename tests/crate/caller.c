@@ -68,6 +68,11 @@ int main(void)
 
     CHECK(!ram_device_fixup(0));
 
+    memset(ram, 0, sizeof(ram));
+    CHECK(ram_move_word(ram + 1, bar + 2, 4));
+    CHECK(ram[0] == 0 && !memcmp(ram + 1, bar + 2, 4) && ram[5] == 0);
+    CHECK(!ram_move_word(ram, bar + 2, 3) && ram[0] == 0);
+
     CHECK(ram_device_budget_ask(&account, 0, 4096, false) ==
           RAM_DEVICE_GRANTED);
     CHECK(ram_device_budget_ask(&account, 0, 4097, false) == RAM_DEVICE_LATER);
