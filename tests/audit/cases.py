@@ -26,17 +26,24 @@ class Routine(enum.IntEnum):
     # Questions.
     GIVES_POINTER = 6
     FIXUP = 7
+    # From RAM to RAM: the device window is one side as well.
+    MOVE_WORD_FROM = 8
+    MOVE_WORD_TO = 9
     # Not ours.
-    MEMMOVE_FROM = 8
-    MEMMOVE_TO = 9
-    ONE_OR_MEMMOVE_FROM = 10
-    ONE_OR_MEMMOVE_TO = 11
+    MEMMOVE_FROM = 10
+    MEMMOVE_TO = 11
+    ONE_OR_MEMMOVE_FROM = 12
+    ONE_OR_MEMMOVE_TO = 13
 
 
 # Transfer nothing.
 QUESTIONS = (Routine.GIVES_POINTER, Routine.FIXUP)
-# Stores to the device, the others load from it.
-WRITES = (Routine.WRITE, Routine.STORE, Routine.WRITE_WITHIN, Routine.MEMMOVE_TO, Routine.ONE_OR_MEMMOVE_TO)
+# Moves from RAM to RAM.
+MOVES = (Routine.MOVE_WORD_FROM, Routine.MOVE_WORD_TO)
+# Stores to the device window, the others load from it.
+WRITES = (Routine.WRITE, Routine.STORE, Routine.WRITE_WITHIN, Routine.MOVE_WORD_TO, Routine.MEMMOVE_TO,
+          Routine.ONE_OR_MEMMOVE_TO)
+WIDTHS = (1, 2, 4, 8)
 LENGTHS = range(258)
 LARGE_LENGTHS = (511, 512, 4095, 4096, 4097)
 LARGEST = 65536 + 3
@@ -59,11 +66,11 @@ class Case:
     @property
     def is_granted(self) -> bool:
         """Will the routine do it, or refuse?"""
-        is_one = self.routine in (Routine.LOAD, Routine.STORE)
+        is_one = self.routine in (Routine.LOAD, Routine.STORE, *MOVES)
         return (
             self.device + self.length <= windows.LENGTH
             and not (self.readonly and self.routine in WRITES)
-            and not (is_one and self.length not in (1, 2, 4, 8))
+            and not (is_one and self.length not in WIDTHS)
         )
 
     def packed(self) -> bytes:
@@ -95,7 +102,7 @@ def transfers(read: Routine, write: Routine, thorough: bool) -> Iterator[Case]:
 def single_accesses() -> Iterator[Case]:
     """Every load and store at every alignment."""
     for routine in (Routine.LOAD, Routine.STORE):
-        for length in (1, 2, 4, 8):
+        for length in WIDTHS:
             for device in DEVICE_ALIGNMENTS:
                 yield Case(routine, length, START + device)
 
@@ -137,6 +144,18 @@ def of_the_crate(thorough: bool) -> list[Case]:
     """All cases of the routines that the contract is about."""
     return [*transfers(Routine.READ, Routine.WRITE, thorough), *single_accesses(), *overlaps(thorough), *refusals(),
             *questions()]
+
+
+def words(routine: Routine) -> list[Case]:
+    """Every width at every pair of alignments."""
+    return [Case(routine, width, START + device, START + ram)
+            for width in WIDTHS for device in DEVICE_ALIGNMENTS for ram in range(16)]
+
+
+def moved_words() -> list[Case]:
+    """All cases of the routine for ordinary RAM; widths that there aren't must be refused."""
+    refused = (Case(routine, length, START, START) for routine in MOVES for length in (0, 3, 5, 6, 7, 9, 16))
+    return [*(case for routine in MOVES for case in words(routine)), *refused]
 
 
 CONTROLS = {

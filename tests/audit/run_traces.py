@@ -16,9 +16,10 @@ import control_table
 from cases import CONTROLS
 from machines.error import MachineError
 from programs import Program, programs
-from trace_run import INSTRUMENTS, control, crate, libc, processor
+from trace_run import INSTRUMENTS, control, crate, libc, moved_words, processor
 from traces import Instrument
 from violations import Findings
+from word_stores import ROUTINES, Stores, table, word_stores
 
 
 def main() -> int:
@@ -43,7 +44,15 @@ def main() -> int:
                 if total.violating:
                     print(total.report)
                 right &= total.accesses > 0 and not total.violating
+                words = summed(moved_words(program, instrument).values())
+                print(f"     words moved from RAM to RAM: {words.traces} traces, {words.accesses} accesses, "
+                      f"{words.violating} violations", flush=True)
+                if words.violating:
+                    print(words.report)
+                right &= words.accesses > 0 and not words.violating
                 traced.setdefault(program.architecture, (program, instrument))
+        libcs = ", ".join(f"{libc(architecture)} on {architecture}" for architecture in traced)
+        print(f"-- stores to RAM of one word, WIDTH@OFFSET ({libcs})\n{table(stores(traced))}", flush=True)
         for architecture, (program, instrument) in traced.items():
             for name in CONTROLS:
                 lengths = control(program, instrument, name, thorough=True)
@@ -53,6 +62,12 @@ def main() -> int:
                       flush=True)
                 right &= total.violating > 0
     return 0 if right and traced else 1
+
+
+def stores(traced: dict[str, tuple[Program, Instrument]]) -> dict[str, Stores]:
+    """The stores to RAM of each routine on each architecture."""
+    return {f"`{name}`, {architecture}": word_stores(program, instrument, routine)
+            for architecture, (program, instrument) in traced.items() for name, routine in ROUTINES.items()}
 
 
 def summed(parts: Iterable[Findings]) -> Findings:

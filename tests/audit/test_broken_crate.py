@@ -11,7 +11,8 @@ import pytest
 from crate_builds.library import CRATE
 from machines.error import MachineError
 from programs import WANTED, Program, Wanted, built
-from trace_run import INSTRUMENTS, crate
+from trace_run import INSTRUMENTS, crate, moved_words
+from traces import Instrument
 
 # What is changed (file, from, to), and the violation that must be found.
 LOAD = "unsafe { W::device_load(addr, &mut self.vanished) }"
@@ -28,21 +29,47 @@ CHANGES = {
     "C7, a load isn't in the table": (
         "port.rs", LOAD, "unsafe { W::ram_load(addr.get() as *const u8) }", "instruction"),
 }  # fmt: skip
+MOVE = "W::ram_store(to, W::ram_load(from));"
+EIGHT = "Width::Eight => one::<u64>(to, from)"
+MOVES = {
+    "a word is stored twice": ("ram.rs", MOVE, 2 * MOVE, "duplicated"),
+    "a word of 8 bytes is stored in two halves": (
+        "ram.rs", EIGHT, EIGHT.replace("one::<u64>(to, from)",
+                                       "{ one::<u32>(to, from); one::<u32>(to.add(4), from.add(4)) }"), "cut"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_crate_that_breaks_a_rule_is_found_out(name: str, build: Callable[[Wanted], Program], tmp_path: Path) -> None:
+@pytest.fixture
+def instrument(build: Callable[[Wanted], Program]) -> Instrument:
+    """What looks at the accesses."""
     architecture = build(WANTED[0]).architecture  # skipped if the crate can't be built here as it is
     try:
-        instrument = INSTRUMENTS["plugin"](architecture)
+        return INSTRUMENTS["plugin"](architecture)
     except MachineError as failure:
         pytest.skip(str(failure))
-    file, before, after, violation = CHANGES[name]
-    changed = tmp_path / "crate"
+
+
+def broken(file: str, before: str, after: str, folder: Path) -> Program:
+    """The program with the crate changed in one place."""
+    changed = folder / "crate"
     shutil.copytree(CRATE, changed)
     source = changed / "src" / file
     text = source.read_text()
-    assert text.count(before) == 1, f"{source.name} has changed: find another way to break {name[:2]}"
+    assert text.count(before) == 1, f"{source.name} has changed: find another way to break it than {after}"
     source.write_text(text.replace(before, after))
-    found = crate(built(WANTED[0], tmp_path / "program", changed), instrument, thorough=False)
+    return built(WANTED[0], folder / "program", changed)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_crate_that_breaks_a_rule_is_found_out(name: str, instrument: Instrument, tmp_path: Path) -> None:
+    *change, violation = CHANGES[name]
+    found = crate(broken(*change, tmp_path), instrument, thorough=False)
+    assert sum(findings.by_class[violation] for findings in found.values()) > 0, name
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_crate_that_stores_a_word_to_ram_otherwise_than_at_once_is_found_out(
+        name: str, instrument: Instrument, tmp_path: Path) -> None:
+    *change, violation = MOVES[name]
+    found = moved_words(broken(*change, tmp_path), instrument)
     assert sum(findings.by_class[violation] for findings in found.values()) > 0, name

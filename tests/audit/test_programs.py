@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cases import Case, Routine, of_the_crate
+from cases import Case, Routine, moved_words, of_the_crate
 from crate_builds.library import QEMU_FLAGS
 from programs import EMULATORS_LIBRARY, WANTED, Program, Wanted
 
@@ -57,7 +57,7 @@ def test_every_compiler_at_hand_is_another_one(build: object, program: Program) 
 
 
 def test_the_data_moved_is_right_in_every_case(program: Program, tmp_path: Path) -> None:
-    cases = of_the_crate(thorough=True)
+    cases = [*of_the_crate(thorough=True), *moved_words()]
     done = run(program, b"".join(case.packed() for case in cases), tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{len(cases)} cases\n"), done.stderr
     assert len(cases) > 70000
@@ -65,7 +65,8 @@ def test_the_data_moved_is_right_in_every_case(program: Program, tmp_path: Path)
 
 @pytest.mark.parametrize("case", [
     Case(Routine.READ, 13, 100, 200), Case(Routine.WRITE, 13, 100, 200), Case(Routine.LOAD, 4, 100),
-    Case(Routine.STORE, 4, 100)], ids=lambda case: case.routine.name.lower())  # fmt: skip
+    Case(Routine.STORE, 4, 100), Case(Routine.MOVE_WORD_FROM, 4, 100, 200), Case(Routine.MOVE_WORD_TO, 4, 100, 200)],
+    ids=lambda case: case.routine.name.lower())  # fmt: skip
 def test_a_program_notices_a_transfer_that_is_not_what_was_expected(program: Program, case: Case,
                                                                     tmp_path: Path) -> None:
     right = case.packed()

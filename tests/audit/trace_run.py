@@ -47,6 +47,13 @@ def crate(program: Program, instrument: Instrument, thorough: bool) -> dict[str,
     return findings(made, instrument.traces(program, made), program.architecture, table(program))
 
 
+def moved_words(program: Program, instrument: Instrument) -> dict[str, Findings]:
+    """The crate's routine for ordinary RAM, of which both sides are looked at, one after the other: one load, and one
+    store.  No access to RAM is in the table."""
+    made = cases.moved_words()
+    return findings(made, instrument.traces(program, made), program.architecture, None)
+
+
 def control(program: Program, instrument: Instrument, name: str, thorough: bool) -> dict[str, Findings]:
     """The same for something that isn't the crate."""
     made = cases.of_a_control(name, thorough)

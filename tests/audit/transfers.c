@@ -244,6 +244,18 @@ static bool make(const Case *c, uint8_t *mark)
     case ROUTINE_FIXUP:
         *mark = 1;
         return fixups_are_right();
+    case ROUTINE_MOVE_WORD_FROM:
+        if (c->granted) {
+            copy(ram_after + c->ram, device_content, c->device, c->length);
+        }
+        *mark = 1;
+        return ram_move_word(ram_side, device_side, c->length) == c->granted;
+    case ROUTINE_MOVE_WORD_TO:
+        if (c->granted) {
+            copy(device_after + c->device, ram_content, c->ram, c->length);
+        }
+        *mark = 1;
+        return ram_move_word(device_side, ram_side, c->length) == c->granted;
     case ROUTINE_MEMMOVE_FROM:
         copy(ram_after + c->ram, device_content, c->device, c->length);
         *mark = 1;
