@@ -19,9 +19,10 @@ SOURCES = Path(__file__).resolve().parents[2] / "rust" / "ram-device" / "src"
 TABLE = "ram_device_faults"
 ENTRY = 8
 ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
-# Arguments by what they point to, or by what the crate calls them: a transfer's two sides, and where a value goes.
+# Arguments by what they point to, or by what the crate calls them: a transfer's two sides, where a value goes, and
+# both sides of a move from RAM to RAM.
 POINTED = {"RamDevice": "struct", "RamDeviceAccount": "other struct", "RamDevicePages": "other struct"}
-NAMED = {"device": "device", "ram": "buffer", "value": "buffer"}
+NAMED = {"device": "device", "ram": "buffer", "value": "buffer", "from": "source", "to": "destination"}
 # R_X86_64_RELATIVE and R_AARCH64_RELATIVE: the addend is the address.
 RELATIVE = {"x86_64": 8, "aarch64": 1027}
 WRITABLE = 2

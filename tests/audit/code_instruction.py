@@ -91,5 +91,5 @@ def load(access: Access, index: Value, state: State, image: Image, is_signed: bo
         return NUMBER if pointer is None else at("image", pointer)
     if address.comes_from("image") and index.exact is not None:
         return Value(offset=0, entry=Entry(index.exact, access.width, is_signed))
-    known = ("device", "buffer", "image", "other struct")
+    known = ("device", "buffer", "source", "destination", "image", "other struct")
     return NUMBER if any(address.comes_from(origin) for origin in known) else MIXED

@@ -20,7 +20,7 @@ from code_values import MIXED, NUMBER, Entry, State, Value, at
 LONGEST_FIXUP = 48
 # A port is something in the frame of whoever calls.
 ARGUMENTS = {"number": NUMBER, "port": at("stack", 4096),
-             **{kind: at(kind) for kind in ("struct", "buffer", "device", "other struct")}}
+             **{kind: at(kind) for kind in ("struct", "buffer", "device", "source", "destination", "other struct")}}
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Path:
     """A function followed with certain contents of the registers."""
 
     function: Function
-    # It is reached from a function that gets a RAM device.
-    has_device: bool = False
+    # It is reached from a function that gets a RAM device, or a word of RAM to move.
+    is_strict: bool = False
     exit: State | None = None
     reached: dict[int, Any] = field(default_factory=dict)
     accesses: list[tuple[int, Access]] = field(default_factory=list)
@@ -102,13 +102,13 @@ class Paths:
 
     def _add(self, found: dict[int, Path], function: Function, kinds: list[str]) -> None:
         """Add a function that gets these arguments, and all that it calls."""
-        has_device = bool({"struct", "device"} & set(kinds))
+        is_strict = bool({"struct", "device", "destination"} & set(kinds))
         todo = deque([self.follow(function, self.entry(kinds))])
         while todo:
             path = todo.popleft()
-            if id(path) not in found or has_device > path.has_device:
+            if id(path) not in found or is_strict > path.is_strict:
                 found[id(path)] = path
-                path.has_device |= has_device
+                path.is_strict |= is_strict
                 todo.extend(path.calls)
 
     def entry(self, kinds: list[str]) -> State:

@@ -26,9 +26,11 @@ WIDTHS = (1, 2, 4, 8)
 STRUCT_SIZE = 24
 DEVICE, RAM, STACK, STRUCT = "device", "RAM side", "stack", "struct RamDevice"
 STATIC, OTHER_STRUCT = "static data", "other structs"
+# Both sides of a move from RAM to RAM.
+SOURCE, DESTINATION = "RAM moved from", "RAM moved to"
 # One instruction may access the RAM side when one caller calls, and that caller's stack when another one does.
 OTHERS = (RAM, STACK, STRUCT, STATIC, OTHER_STRUCT)
-# Functions that get no RAM device keep tables of C's: that may be done in any way.
+# Functions that get neither a RAM device nor a word to move keep tables of C's: that may be done in any way.
 ANY_WAY = {"vector or floating-point register", "pair of registers", "writeback"}
 
 
@@ -43,18 +45,22 @@ class Audit:
     unreached: list[str]
     instructions: int
     fixups: int
-    # Instructions that access the device, by direction and width; and those that access something else, by what.
+    # Instructions that access the device, by direction and width.
     device: Counter[tuple[str, int]]
+    # Instructions that move a word from RAM to RAM: loads from the one, and stores to the other, by width.
+    moves: Counter[tuple[str, int]]
+    # Instructions that access something else, by what.
     others: Counter[str]
     findings: list[Finding]
 
     def __str__(self) -> str:
-        counts = {direction: ", ".join(f"{self.device[direction, width]} of {width}" for width in WIDTHS)
-                  for direction in ("load", "store")}
+        counts, moves = [{direction: ", ".join(f"{found[direction, width]} of {width}" for width in WIDTHS)
+                          for direction in ("load", "store")} for found in (self.device, self.moves)]
         size = f"{len(self.functions)} functions, {self.instructions} instructions, {len(self.findings)} forbidden"
         others = ", ".join(f"{kind} {self.others[kind]}" for kind in OTHERS)
         lines = [f"{self.title} ({self.image.architecture}): {size}",
                  f"  loads from the device, in bytes: {counts['load']}; stores: {counts['store']}",
+                 f"  loads of words of RAM that are moved: {moves['load']}; stores: {moves['store']}",
                  f"  fix-ups {self.fixups}; instructions that access something else: {others}"]
         if self.unreached:
             lines.append(f"  no exported function reaches, and no device access is in: {', '.join(self.unreached)}")
@@ -69,8 +75,8 @@ def finding(kind: str, instruction: Any) -> Finding:
 
 def place(access: Access) -> str | None:
     """What an access is made to, by where its address comes from; None: that can't be told."""
-    names = {"device": DEVICE, "buffer": RAM, "stack": STACK, "struct": STRUCT, "image": STATIC,
-             "other struct": OTHER_STRUCT}
+    names = {"device": DEVICE, "buffer": RAM, "source": SOURCE, "destination": DESTINATION, "stack": STACK,
+             "struct": STRUCT, "image": STATIC, "other struct": OTHER_STRUCT}
     return next((name for origin, name in names.items() if access.address.comes_from(origin)), None)
 
 
@@ -87,13 +93,17 @@ def faults_of_access(access: Access, is_in_table: bool, image: Image) -> Iterato
         yield "pair of registers"
     if access.has_writeback and where not in (STACK, OTHER_STRUCT):
         yield "writeback"
-    if where in (DEVICE, RAM) and not (access.is_pair or access.has_writeback):
+    if where in (DEVICE, RAM, SOURCE, DESTINATION) and not (access.is_pair or access.has_writeback):
         if not access.is_plain:
             yield "address that isn't a base register alone"
         if not access.is_move or access.is_load == access.is_store or access.width not in WIDTHS:
             yield "access that is no plain load or store of a general register"
-    if where in (STRUCT, STATIC) and access.is_store:
+    if where in (STRUCT, STATIC, SOURCE) and access.is_store:
         yield f"store to {where}"
+    if where == DESTINATION and access.is_load:
+        yield f"load from {where}"
+    if where in (SOURCE, DESTINATION) and exact != 0:
+        yield "access beside the word that is moved"
     if where == STRUCT and not (exact is not None and 0 <= exact and exact + access.width <= STRUCT_SIZE):
         yield "access beside struct RamDevice"
     if where == STATIC and exact is not None and not image.is_constant(exact):
@@ -134,6 +144,7 @@ def audit(program: Path, title: str = "") -> Audit:
 
     table = {fault.instruction: fault.fixup for fault in image.faults}
     device: dict[int, tuple[str, int]] = {}
+    moves: dict[int, tuple[str, int]] = {}
     others: dict[int, set[str]] = {}
     for path in followed:
         problems = set(path.findings)
@@ -147,11 +158,14 @@ def audit(program: Path, title: str = "") -> Audit:
                                              architecture))
             problems |= {finding(kind, instruction) for kind in kinds}
             where = place(access)
+            move = ("load" if access.is_load else "store", access.width)
             if where == DEVICE:
-                device[address] = ("load" if access.is_load else "store", access.width)
+                device[address] = move
+            elif where in (SOURCE, DESTINATION):
+                moves[address] = move
             elif where:
                 others.setdefault(address, set()).add(where)
-        found |= {problem for problem in problems if path.has_device or problem.kind not in ANY_WAY}
+        found |= {problem for problem in problems if path.is_strict or problem.kind not in ANY_WAY}
     for address in set(table) - set(device):
         found.add(Finding("entry of the table that no access to the device is at", address, ""))
     if not device:
@@ -162,6 +176,7 @@ def audit(program: Path, title: str = "") -> Audit:
         instructions=len(reached),
         fixups=len(paths.fixups),
         device=Counter(device.values()),
+        moves=Counter(moves.values()),
         others=Counter(next(kind for kind in OTHERS if kind in kinds) for kinds in others.values()),
         findings=sorted(found, key=lambda problem: problem.address))
 

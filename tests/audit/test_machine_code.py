@@ -21,7 +21,7 @@ from programs import C_COMPILERS, Program
 from whole_crate import whole_crate
 
 FOLDER = Path(__file__).parent
-DEFINED = {"ram_device_load", "ram_device_read", "ram_device_fixup", "ram_device_pages_take"}
+DEFINED = {"ram_device_load", "ram_device_read", "ram_device_fixup", "ram_device_pages_take", "ram_move_word"}
 NOT_ALONE = "address that isn't a base register alone"
 NOT_PLAIN = "access that is no plain load or store of a general register"
 OUTSIDE = "access to the device that isn't in the table"
@@ -168,6 +168,40 @@ FIXUPS = {
     "aarch64": {"mov w9, 0; mov w10, 1": NOT_ONES, "mov w10, 1": NOT_ONES, "mov w9, -1": NOT_A_NOTE,
                 "mov w9, -1; mov w10, 2": NOT_A_NOTE, "mov w9, -1; mov w10, 1; mov w11, 1": NOT_A_NOTE},
 }
+BESIDE_WORD = "access beside the word that is moved"
+# The same where a word is moved from RAM to RAM.
+MOVES = {
+    "x86_64": {
+        "movups (%rsi), %xmm0": VECTOR,
+        "rep movsb": "string instruction",
+        "lock xadd %eax, (%rdi)": LOCKED,
+        "mov (%rdi), %al": "load from RAM moved to",
+        "mov %al, (%rsi)": "store to RAM moved from",
+        "mov 1(%rsi), %al": NOT_ALONE,
+        "mov (%rsi,%rdx), %al": NOT_ALONE,
+        "movzbl (%rsi), %eax": NOT_PLAIN,
+        "movb $1, (%rdi)": NOT_PLAIN,
+        "add $1, %rdi; mov %al, (%rdi)": BESIDE_WORD,
+        "add %rdx, %rsi; mov (%rsi), %al": BESIDE_WORD,
+        "mov (%rdx), %al": UNKNOWN,
+        "jmp memcpy": "jump out of the crate",
+    },
+    "aarch64": {
+        "ldp x9, x10, [x1]": "pair of registers",
+        "strb w9, [x0], 1": "writeback",
+        "ldr q0, [x1]": VECTOR,
+        "stlrb w9, [x0]": SPECIAL,
+        "ldrb w9, [x0]": "load from RAM moved to",
+        "strb w9, [x1]": "store to RAM moved from",
+        "ldrb w9, [x1, 1]": NOT_ALONE,
+        "ldrb w9, [x1, x2]": NOT_ALONE,
+        "ldrsb w9, [x1]": NOT_PLAIN,
+        "add x0, x0, 1; strb w9, [x0]": BESIDE_WORD,
+        "add x1, x1, x2; ldrb w9, [x1]": BESIDE_WORD,
+        "ldrb w9, [x2]": UNKNOWN,
+        "b memcpy": "jump out of the crate",
+    },
+}
 # The same in a function that gets no device.
 BESIDE = {
     "x86_64": {"call memcpy": "call out of the crate", "mov (%rdi), %eax": UNKNOWN, "mov %eax, (%rdi)": UNKNOWN,
@@ -259,6 +293,7 @@ def test_nothing_is_reported_where_nothing_is_wrong(architecture: str, tmp_path:
     audited = audit(linked(tmp_path, architecture))
     assert audited.findings == [], audited.findings
     assert audited.device == {("load", 1): 1, ("load", 4): 1}
+    assert audited.moves == {("load", 1): 1, ("store", 1): 1}
     assert audited.others["RAM side"] == 1
 
 
@@ -267,6 +302,19 @@ def test_nothing_is_reported_where_nothing_is_wrong(architecture: str, tmp_path:
 def test_what_compilers_do_to_the_stack_the_struct_and_constants_is_allowed(
         architecture: str, text: str, tmp_path: Path) -> None:
     assert (found := audit(linked(tmp_path, architecture, FORBIDDEN=text)).findings) == [], found
+
+
+@pytest.mark.parametrize(("architecture", "text", "name"), cases(MOVES))
+def test_a_move_of_a_word_from_ram_to_ram_that_is_no_plain_load_and_store_of_it_is_reported_by_name(
+        architecture: str, text: str, name: str, tmp_path: Path) -> None:
+    assert name in kinds(audit(linked(tmp_path, architecture, MOVE=text)))
+
+
+@pytest.mark.parametrize(("architecture", "text"), [
+    ("x86_64", "mov (%rsi), %al; mov %al, (%rdi); mov %al, (%rdi)"),
+    ("aarch64", "ldrb w9, [x1]; strb w9, [x0]; strb w9, [x0]")])  # fmt: skip
+def test_a_word_that_is_stored_a_second_time_is_counted(architecture: str, text: str, tmp_path: Path) -> None:
+    assert audit(linked(tmp_path, architecture, MOVE=text)).moves == {("load", 1): 1, ("store", 1): 2}
 
 
 @pytest.mark.parametrize(("architecture", "text", "name"), cases(BESIDE))
@@ -356,7 +404,10 @@ def passes(audited: Audit) -> None:
     assert audited.unreached == [], audited.unreached
     assert len(set(exported()) & set(audited.functions)) >= 6
     # Each width in each direction, and every entry of the table.
-    assert set(audited.device) == {(direction, width) for direction in ("load", "store") for width in WIDTHS}
+    accesses = {(direction, width) for direction in ("load", "store") for width in WIDTHS}
+    assert set(audited.device) == accesses
+    # A word from RAM to RAM is one load and one store.
+    assert audited.moves == dict.fromkeys(accesses, 1)
     assert audited.device.total() == len(audited.image.faults) == audited.fixups
     assert audited.others["RAM side"]
     assert audited.others["struct RamDevice"]
