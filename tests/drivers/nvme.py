@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's NVMe driver, spoken through qtest: the admin queues and one pair of I/O queues.
 
-One command is in flight at a time. Its data is described by PRP entries, or by SGL descriptors, whose ranges
-may begin and end anywhere. Names and numbers are those of the NVM Express base specification 1.4.
+One command is in flight at a time, but for transfers that are begun. Its data is described by PRP entries, or by SGL
+descriptors, whose ranges may begin and end anywhere. Names and numbers are those of the NVM Express base
+specification 1.4.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from drivers import pci
 from drivers.pages import PAGE, Pages
@@ -48,25 +49,30 @@ class _QueuePair:
         self._nvme = nvme
         self._number = number
         self.submissions, self.completions = pages.take(), pages.take()
-        self._done = 0
+        self._submitted = 0
+
+    def submit(self, command: bytes) -> int:
+        """Have one command of 64 bytes carried out; its number. Fewer than ENTRIES may be under way."""
+        number = self._submitted
+        self._nvme.qtest.write(self.submissions + 64 * (number % ENTRIES), command)
+        self._submitted += 1
+        self._nvme.ring(2 * self._number, self._submitted % ENTRIES)
+        return number
+
+    def is_completed(self, number: int) -> bool:
+        """Is that command done? They must be asked for, and done, in their order. RequestFailed if it has failed."""
+        (status,) = struct.unpack("<H", self._nvme.qtest.read(self.completions + 16 * (number % ENTRIES) + 14, 2))
+        if status & PHASE != number // ENTRIES + PHASE & PHASE:
+            return False
+        self._nvme.ring(2 * self._number + 1, (number + 1) % ENTRIES)
+        if status >> 1:
+            raise RequestFailed(f"the NVMe controller answered with status {status >> 1:#x}")
+        return True
 
     def execute(self, command: bytes, timeout: float) -> None:
         """Carry out one command of 64 bytes."""
-        qtest, slot = self._nvme.qtest, self._done % ENTRIES
-        qtest.write(self.submissions + 64 * slot, command)
-        phase = self._done // ENTRIES + PHASE & PHASE
-        self._nvme.ring(2 * self._number, (self._done + 1) % ENTRIES)
-        status_at = self.completions + 16 * slot + 14
-
-        def completed() -> bool:
-            return qtest.read(status_at, 1)[0] & PHASE == phase
-
-        wait_until(completed, f"queue {self._number} of the NVMe controller", timeout)
-        (status,) = struct.unpack("<H", qtest.read(status_at, 2))
-        self._done += 1
-        self._nvme.ring(2 * self._number + 1, self._done % ENTRIES)
-        if status >> 1:
-            raise RequestFailed(f"the NVMe controller answered with status {status >> 1:#x}")
+        number = self.submit(command)
+        wait_until(lambda: self.is_completed(number), f"queue {self._number} of the NVMe controller", timeout)
 
 
 class Nvme:
@@ -108,10 +114,12 @@ class Nvme:
 
         `protect` is for namespaces with protection information.
         """
-        by_prp = not by_sgl and len(data) == 1 and data[0].address % PRP_ALIGNMENT == 0
-        pointer, flags = self._prp(data[0]) if by_prp else self._sgl(data)
-        place = (block & 0xFFFF_FFFF, block >> 32, total(data) // BLOCK - 1 | (PROTECT if protect else 0))
-        self._io.execute(_command(READ if from_disk else WRITE, flags, NAMESPACE, pointer, *place), timeout)
+        self._io.execute(self._transfer(from_disk, block, data, by_sgl, protect), timeout)
+
+    def begin_transfer(self, from_disk: bool, block: int, data: Segment) -> Callable[[], bool]:
+        """Have it read or written, described by one SGL descriptor; what tells that it is done, once."""
+        number = self._io.submit(self._transfer(from_disk, block, [data], by_sgl=True, protect=False))
+        return lambda: self._io.is_completed(number)
 
     def flush(self, timeout: float = ANSWER_SECONDS) -> None:
         self._io.execute(_command(FLUSH, 0, NAMESPACE, bytes(16)), timeout)
@@ -149,6 +157,12 @@ class Nvme:
 
     def ring(self, doorbell: int, value: int) -> None:
         self._set(DOORBELLS + 4 * doorbell, value)
+
+    def _transfer(self, from_disk: bool, block: int, data: Sequence[Segment], by_sgl: bool, protect: bool) -> bytes:
+        by_prp = not by_sgl and len(data) == 1 and data[0].address % PRP_ALIGNMENT == 0
+        pointer, flags = self._prp(data[0]) if by_prp else self._sgl(data)
+        place = (block & 0xFFFF_FFFF, block >> 32, total(data) // BLOCK - 1 | (PROTECT if protect else 0))
+        return _command(READ if from_disk else WRITE, flags, NAMESPACE, pointer, *place)
 
     def _prp(self, segment: Segment) -> tuple[bytes, int]:
         """The command's data pointer; entries beyond the second are in a list."""

@@ -53,9 +53,9 @@ class Machine(bar_of_file.Machine):
 
         wait_until(resumed_and_done, what, EVERY_ANSWER_SECONDS)
 
-    def wait_for_trace(self, event: str) -> None:
-        """Wait for the first one of a trace event that the emulator was started with."""
-        wait_until(lambda: event in self.emulator.messages(), event, EVERY_ANSWER_SECONDS)
+    def wait_for_trace(self, event: str, times: int = 1) -> None:
+        """Wait for that many of a trace event that the emulator was started with."""
+        wait_until(lambda: self.emulator.messages().count(event) >= times, event, EVERY_ANSWER_SECONDS)
 
     def _qemu_io(self, number: int, command: str) -> None:
         self.emulator.monitor(f'qemu-io -d /machine/peripheral/disk{number}/virtio-backend "{command}"')
