@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lines of the pool without which a sentence isn't kept: what they are, what they become, and what is said then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Break:
+    """An edit of system/ram-device-pool.c, and what a program says of it, the one of interleavings in a scenario."""
+
+    was: str
+    becomes: str
+    said: str
+    scenario: str = "two requests"
+
+
+LET_OTHERS_IN = "qemu_mutex_unlock(&pool.lock); qemu_mutex_lock(&pool.lock);"
+
+WAKING = {
+    "the bottom half is not scheduled": Break(
+        "        qemu_bh_schedule(budget->bh);\n", "", "lost wake-up"),
+    "who waits is not forgotten": Break(
+        "        budget->is_awaited = false;\n", "", "is awaited, though there is enough"),
+    "what exactly fits is no reason to wake": Break(
+        "budget->need <= ram_device_buffer_size", "budget->need < ram_device_buffer_size",
+        "is awaited, though there is enough"),
+    "who is to wait does not ask again": Break(
+        "        RAM_DEVICE_LATER) {\n        return false;",
+        "        RAM_DEVICE_LATER && false) {\n        return false;",
+        "is awaited, though there is enough"),
+    "others come between asking and waiting": Break(
+        "    if (!budget->is_awaited) {\n", f"    {LET_OTHERS_IN}\n    if (!budget->is_awaited) {{\n",
+        "is awaited, though there is enough"),
+    "others come between waiting and saying so": Break(
+        "    qatomic_set(waits, true);\n", f"    {LET_OTHERS_IN}\n    qatomic_set(waits, true);\n", "lost wake-up"),
+}
+
+SHARING = {
+    "an address space's memory is given back by another one": Break(
+        "buffer->has_data &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
+        "lost wake-up", "address spaces that share"),
+    "a queue gives an address space's memory back": Break(
+        "buffer->has_data &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
+        "lost wake-up", "a queue and clients that share"),
+    "two read the device again at the same time": Break(
+        "QEMU_LOCK_GUARD(&pool.refill_lock);\n", "\n", "is in the buffer again", "a buffer that two read again"),
+}
+
+THREADS = {
+    "a tree is looked at that is changed by plain stores": Break(
+        "buffers->rb_root.rb_node", "buffers->rb_leftmost", "ThreadSanitizer: data race"),
+    "an update takes no lock": Break(
+        "    QEMU_LOCK_GUARD(&pool.lock);\n    for (node", "    for (node", "ThreadSanitizer: data race"),
+    "who is to wait takes no lock": Break(
+        "    QEMU_LOCK_GUARD(&pool.lock);\n    if (budget_ask(budget, 0,", "    if (budget_ask(budget, 0,",
+        "ThreadSanitizer: data race"),
+    "who waits is not forgotten": WAKING["who waits is not forgotten"],
+    "the bottom half is not scheduled": WAKING["the bottom half is not scheduled"],
+    "a reference is dropped where the buffer is given back": Break(
+        "        region_unref(mr);\n", "        memory_region_unref(mr);\n", "is dropped in a thread"),
+    "a reference is kept": Break(
+        "        region_unref(mr);\n", "", "references to device"),
+    "a device that is gone is read into a buffer that others use": Break(
+        "is_shared ? refill(&rd, offset, pointer, len)\n                     : ram_device_read(",
+        "ram_device_read(", "made up"),
+    "buffers are not told what is written past them": Break(
+        "        memcpy(buffer_memory(buffer) + (from - node->start),\n"
+        "               (const uint8_t *)data + (from - first),\n"
+        "               MIN(node->last, last) - from + 1);\n",
+        "        (void)buffer, (void)from, (void)data;\n", "of another time"),
+    "a chunk counts its free pages wrongly": Break(
+        "    chunk->free += buffer->pages;\n", "", "free pages, and says"),
+    "no chunk is unmapped": Break(
+        "pool.free_chunks > FREE_CHUNKS_KEPT", "false", "at the end"),
+    "a budget that is closed is kept": Break(
+        "    if (budget->is_closed) {\n        if (!budget->used) {",
+        "    if (budget->is_closed) {\n        if (false) {",
+        "allocations at the end"),
+    "what does not fit is granted": Break(
+        "    if (request->answer != RAM_DEVICE_GRANTED) {", "    if (request->answer == RAM_DEVICE_NEVER) {",
+        "bytes in use"),
+}  # fmt: skip

@@ -1,0 +1,104 @@
+/*
+ * What a few queues and clients want of the pool at the same time
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef SCENARIOS_H
+#define SCENARIOS_H
+
+/* What each budget may have in use */
+#define LIMIT_PAGES 4
+#define ACTORS 3
+#define PIECES 2
+#define REQUESTS 2
+
+typedef struct Piece {
+    unsigned page, pages; /* of the device */
+} Piece;
+
+typedef enum ActorKind {
+    NONE,
+    QUEUE,     /* has a budget with a bottom half */
+    CLIENT,    /* is charged to an address space, for one piece at a time */
+    RESET,     /* a queue that is reset when it is to wait */
+    REFILLER,  /* shares a buffer and reads it again */
+    NEWCOMER,  /* the same, when the device has just been written to */
+} ActorKind;
+
+typedef struct Actor {
+    const char *name;
+    ActorKind kind;
+    unsigned budget; /* or address space */
+    bool is_write;
+    bool overdraw;   /* the second request, while the first one is held */
+    Piece requests[REQUESTS][PIECES];
+} Actor;
+
+typedef struct Scenario {
+    const char *name;
+    Actor actors[ACTORS];
+    bool closes; /* the first budget, when its queue has done its requests */
+} Scenario;
+
+static const Scenario scenarios[] = {
+    { "two requests", {
+        { "a", QUEUE, 0, true, false, { { { 0, 4 } } } },
+        { "b", QUEUE, 0, true, false, { { { 8, 4 } } } },
+    } },
+    { "two queues that need it all", {
+        { "a", QUEUE, 0, false, false, { { { 0, 4 } }, { { 4, 4 } } } },
+        { "b", QUEUE, 0, false, false, { { { 8, 4 } }, { { 12, 4 } } } },
+    } },
+    { "three queues", {
+        { "a", QUEUE, 0, true, false, { { { 0, 3 } } } },
+        { "b", QUEUE, 0, true, false, { { { 8, 2 } }, { { 12, 4 } } } },
+        { "c", QUEUE, 0, true, false, { { { 16, 1 } } } },
+    } },
+    { "requests of two pieces", {
+        { "a", QUEUE, 0, false, false, { { { 0, 2 }, { 2, 2 } } } },
+        { "b", QUEUE, 0, false, false, { { { 8, 2 }, { 10, 2 } } } },
+        { "c", QUEUE, 0, false, false, { { { 16, 1 }, { 17, 1 } } } },
+    } },
+    { "one that must not wait", {
+        { "a", QUEUE, 0, true, true, { { { 0, 1 } }, { { 4, 4 } } } },
+        { "b", QUEUE, 0, true, false, { { { 8, 3 } }, { { 12, 4 } } } },
+        { "c", QUEUE, 0, true, false, { { { 16, 2 } } } },
+    } },
+    { "a queue that is reset", {
+        { "a", QUEUE, 0, false, false, { { { 0, 3 } }, { { 4, 2 } } } },
+        { "b", RESET, 0, false, false, { { { 8, 4 } } } },
+        { "c", QUEUE, 0, false, false, { { { 16, 2 } } } },
+    } },
+    { "two devices that share", {
+        { "a", QUEUE, 0, true, false, { { { 0, 4 } }, { { 4, 2 } } } },
+        { "b", QUEUE, 1, true, false, { { { 0, 2 } } } },
+        { "c", QUEUE, 0, true, false, { { { 1, 3 } } } },
+    } },
+    { "a budget that is closed", {
+        { "a", QUEUE, 0, true, false, { { { 0, 4 } } } },
+        { "b", QUEUE, 1, true, false, { { { 0, 2 } } } },
+        { "c", QUEUE, 1, true, false, { { { 1, 1 }, { 8, 3 } } } },
+    }, true },
+    { "clients of an address space", {
+        { "a", CLIENT, 0, false, false, { { { 0, 4 } }, { { 4, 3 } } } },
+        { "b", CLIENT, 0, false, false, { { { 8, 2 } } } },
+        { "c", CLIENT, 0, false, false, { { { 16, 3 } } } },
+    } },
+    { "address spaces that share", {
+        { "a", CLIENT, 0, true, false, { { { 0, 4 } } } },
+        { "b", CLIENT, 1, true, false, { { { 0, 4 } } } },
+        { "c", CLIENT, 0, true, false, { { { 8, 2 } } } },
+    } },
+    { "a queue and clients that share", {
+        { "a", QUEUE, 0, true, false, { { { 0, 4 } }, { { 8, 4 } } } },
+        { "b", CLIENT, 1, true, false, { { { 0, 4 } } } },
+        { "c", CLIENT, 1, true, false, { { { 16, 2 } } } },
+    } },
+    { "a buffer that two read again", {
+        { "a", REFILLER, 0, false, false, { { { 0, 1 } } } },
+        { "b", NEWCOMER, 0, false, false, { { { 0, 1 } } } },
+    } },
+};
+
+#endif /* SCENARIOS_H */
