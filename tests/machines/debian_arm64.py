@@ -29,12 +29,13 @@ class Debian:
     @property
     def busybox(self) -> Path:
         """A shell and the commands that it needs, in one static program."""
-        return self.root / "bin" / "busybox"
+        (busybox,) = (path for path in (self.root / "bin/busybox", self.root / "usr/bin/busybox") if path.exists())
+        return busybox
 
     @property
     def modules(self) -> list[Path]:
         """The kernel's modules for the guest's disk, in the order in which they load."""
-        return initramfs.in_load_order(self.root / "lib" / "modules", MODULES)
+        return initramfs.in_load_order(initramfs.modules_folder(self.root), MODULES)
 
     @property
     def module_builder(self) -> Builder:

@@ -70,8 +70,13 @@ def debian_kernel() -> Kernel:
     folder = debian.cache_folder() / KERNEL_PACKAGE
     if not folder.exists():
         debian.unpacked(debian.newest_kernel_package(KERNEL_PACKAGE), folder)
+    return unpacked_kernel(folder)
+
+
+def unpacked_kernel(folder: Path) -> Kernel:
+    """The kernel that a package holds, which was unpacked there."""
     (image,) = (folder / "boot").glob("vmlinuz-*")
-    return Kernel(image, folder / "lib" / "modules")
+    return Kernel(image, initramfs.modules_folder(folder))
 
 
 def module_builder(kernel: Kernel) -> Builder:

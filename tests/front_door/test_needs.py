@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""scripts/needs never removes a package, and names the conflict. apt-get is played: nothing is installed here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NEEDS = Path(__file__).resolve().parents[2] / "scripts" / "needs"
+TOOLS = ("awk", "cat", "env", "find", "grep", "sed", "sh", "tr")
+APT_GET = """#!/bin/sh
+echo "$*" >>{calls}
+case " $* " in
+*" --remove --simulate "*) echo "{simulated}" ;;
+*" --print-uris "*) echo "'uri' gdb.deb 1000 hash" ;;
+esac
+"""
+
+
+def run(folder: Path, simulated: str, user: int = 0) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run it, for gdb alone, where gdb isn't; and what apt-get was asked."""
+    calls = folder / "calls"
+    calls.touch()
+    for tool in TOOLS:
+        (folder / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool} here"))
+    programs = {"apt-get": APT_GET.format(calls=calls, simulated=simulated), "id": f"#!/bin/sh\necho {user}\n"}
+    for name, text in programs.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    done = subprocess.run([str(NEEDS), "gdb"], env={"PATH": str(folder)}, text=True, capture_output=True, check=False)
+    return done, calls.read_text().splitlines()
+
+
+def installs(calls: list[str]) -> list[str]:
+    """The calls that change the machine."""
+    return [call for call in calls if "--simulate" not in call and "--print-uris" not in call and "update" not in call]
+
+
+def test_what_would_have_to_go_is_named_and_nothing_is_installed(tmp_path: Path) -> None:
+    done, calls = run(tmp_path, "Remv qemu-utils [1:10.0.2]")
+    assert done.returncode == 1
+    assert "to install gdb apt-get would remove qemu-utils, so nothing was done" in done.stderr
+    assert installs(calls) == []
+
+
+def test_what_is_missing_is_installed_in_a_way_that_removes_nothing(tmp_path: Path) -> None:
+    done, calls = run(tmp_path, "Inst gdb (13.1 Debian [amd64])")
+    assert done.returncode == 0, done.stderr
+    (install,) = installs(calls)
+    assert install.split() == ["install", "--yes", "--no-install-recommends", "--no-remove", "--quiet", "gdb"]
+
+
+def test_who_is_not_root_is_told_the_command(tmp_path: Path) -> None:
+    done, calls = run(tmp_path, "", user=1000)
+    assert done.returncode == 1
+    assert "as root, run:  apt-get update && apt-get install --no-install-recommends gdb" in done.stderr
+    assert calls == []
