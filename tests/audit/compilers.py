@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import debian, rust_web
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 DISTRIBUTIONS = "/usr/bin/rustc"
 
@@ -68,7 +68,7 @@ def current(architecture: str) -> Compiler:
 def distributions(architecture: str) -> Compiler:
     """The distribution's own compiler."""
     if not Path(DISTRIBUTIONS).exists():
-        raise MachineError(f"no {DISTRIBUTIONS} here: install the distribution's package rustc")
+        raise NotAvailable(f"no {DISTRIBUTIONS} here: install the distribution's package rustc")
     compiler = Compiler(DISTRIBUTIONS, architecture)
     if _has_core(compiler):
         return compiler

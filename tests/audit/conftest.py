@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 
 import pytest
-from machines.error import MachineError
+from machines.error import NotAvailable
 from programs import WANTED, Program, Wanted, built
 
 Build = Callable[[Wanted], Program]
@@ -22,7 +22,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     def program_or_reason(wanted: Wanted) -> Program | str:
         try:
             return built(wanted, folder / str(wanted))
-        except MachineError as failure:
+        except NotAvailable as failure:
             return str(failure)
 
     def program_or_skip(wanted: Wanted) -> Program:

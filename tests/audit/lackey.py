@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import windows
-from machines.error import MachineError
+from machines.error import NotAvailable
 from traces import Access, Instrument
 
 CHUNK = 1 << 20
@@ -23,9 +23,9 @@ ACCESS = re.compile(rb"^ ([LSM]) +(%x|%x)([0-9a-f]{8}),(\d+)\n" % (windows.DEVIC
 def lackey(architecture: str) -> Instrument:
     """The instrument, where it is to be had."""
     if architecture != platform.machine():
-        raise MachineError(f"valgrind runs programs for {platform.machine()}, not for {architecture}")
+        raise NotAvailable(f"valgrind runs programs for {platform.machine()}, not for {architecture}")
     if not shutil.which("valgrind"):
-        raise MachineError("no valgrind here: scripts/needs says which packages the tests want")
+        raise NotAvailable("no valgrind here: scripts/needs says which packages the tests want")
 
     def command(file: str) -> list[str]:
         # Its optimiser would drop loads whose value nobody uses.

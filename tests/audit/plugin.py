@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import windows
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 from traces import Access, Instrument
 
 SOURCE = Path(__file__).with_name("accesses.c")
@@ -27,7 +27,7 @@ def plugin(architecture: str) -> Instrument:
     """The instrument, where it is to be had."""
     emulator = f"qemu-{architecture}"
     if not shutil.which(emulator):
-        raise MachineError(f"no {emulator} here: scripts/needs says which packages the tests want")
+        raise NotAvailable(f"no {emulator} here: scripts/needs says which packages the tests want")
     folder = _built(emulator)
     span = f"from={windows.DEVICE:#x},to={windows.MARKERS + windows.MARKERS_LENGTH:#x}"
 
@@ -49,7 +49,7 @@ def _built(emulator: str) -> tempfile.TemporaryDirectory[str]:
     """A folder with the plugin, as this emulator wants it; it is there as long as this process."""
     tree = os.environ.get("RAM_DEVICE_TREE")
     if not tree:
-        raise MachineError("RAM_DEVICE_TREE must name QEMU's source, for the header of its plugins")
+        raise NotAvailable("RAM_DEVICE_TREE must name QEMU's source, for the header of its plugins")
     version = _output([emulator, "--version"])
     major = re.search(r"version (\d+)\.", version)
     if not major:

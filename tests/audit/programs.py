@@ -14,7 +14,7 @@ from pathlib import Path
 import cases
 import compilers
 from crate_builds.library import CRATE, compile_crate
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("transfers.c")
@@ -58,7 +58,7 @@ WANTED = (
 
 
 def built(wanted: Wanted, folder: Path, crate: Path = CRATE) -> Program:
-    """The program, built in that new folder; MachineError says why it can't be had here."""
+    """The program, built in that new folder; NotAvailable says why it can't be had here."""
     folder.mkdir(parents=True)
     if wanted.crate == "emulator":
         library, version, include = _emulators_library(wanted.architecture)
@@ -88,9 +88,9 @@ def _emulators_library(architecture: str) -> tuple[Path, str, Path]:
     """The very object that was linked into the patched emulator, the version of its compiler, and its C header."""
     build, tree = os.environ.get("RAM_DEVICE_BUILD_PATCHED"), os.environ.get("RAM_DEVICE_TREE")
     if not build or not tree:
-        raise MachineError("RAM_DEVICE_BUILD_PATCHED and RAM_DEVICE_TREE must name the emulator's build and source")
+        raise NotAvailable("RAM_DEVICE_BUILD_PATCHED and RAM_DEVICE_TREE must name the emulator's build and source")
     if architecture != platform.machine():
-        raise MachineError(f"the emulator's own object is for {platform.machine()}, not for {architecture}")
+        raise NotAvailable(f"the emulator's own object is for {platform.machine()}, not for {architecture}")
     library = Path(build) / EMULATORS_LIBRARY
     if not library.exists():
         raise MachineError(f"no {library}: build the patched emulator first (make)")
@@ -110,7 +110,7 @@ def _producer(library: Path) -> str:
 def _link(architecture: str, library: Path, include: Path, path: Path) -> None:
     compiler = C_COMPILERS[architecture]
     if not shutil.which(compiler):
-        raise MachineError(f"no {compiler} here: scripts/needs says which packages the tests want")
+        raise NotAvailable(f"no {compiler} here: scripts/needs says which packages the tests want")
     # Without libc's shared objects and without relocation an address in a trace is one in the file.  The crate's
     # derived Debug, which nobody calls, would want libcore; the linker drops it.
     _run([compiler, "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-std=gnu11", "-fno-builtin-memmove", "-static",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from crate_builds.library import CRATE
-from machines.error import MachineError
+from machines.error import NotAvailable
 from programs import WANTED, Program, Wanted, built
 from trace_run import INSTRUMENTS, crate, moved_words
 from traces import Instrument
@@ -45,7 +45,7 @@ def instrument(build: Callable[[Wanted], Program]) -> Instrument:
     architecture = build(WANTED[0]).architecture  # skipped if the crate can't be built here as it is
     try:
         return INSTRUMENTS["plugin"](architecture)
-    except MachineError as failure:
+    except NotAvailable as failure:
         pytest.skip(str(failure))
 
 

@@ -14,7 +14,7 @@ import device_memory
 import programs
 import pytest
 from device_memory import DEVICE, NORMAL, ORDINARY, Mapping
-from machines.error import MachineError
+from machines.error import NotAvailable
 from machines.newest_qemu import newest_qemu
 
 BUS_ADRALN = 1
@@ -27,7 +27,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"no {compiler} here: run scripts/needs")
     try:
         return device_memory.built_program(tmp_path_factory.mktemp("program"))
-    except MachineError as reason:
+    except NotAvailable as reason:
         pytest.skip(f"the program for arm64 can't be had: {reason}")
 
 
@@ -36,7 +36,7 @@ def mappings(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Table[s
     """What is seen in a guest on Debian's newest emulator."""
     try:
         emulator = newest_qemu()
-    except MachineError as reason:
+    except NotAvailable as reason:
         pytest.skip(f"an emulator that faults as hardware does can't be had: {reason}")
     print(f"emulator: QEMU {emulator.version}")
     return device_memory.seen(emulator.command([]), program, tmp_path_factory.mktemp("newest"))

@@ -16,7 +16,7 @@ from code_image import SOURCES, Refused, exported, is_of_crate, public
 from crate_builds.library import compile_crate
 from machine_code import WIDTHS, Audit, audit
 from machines import emulators
-from machines.error import MachineError
+from machines.error import NotAvailable
 from programs import C_COMPILERS, Program
 from whole_crate import whole_crate
 
@@ -381,7 +381,7 @@ def test_the_crates_functions_are_known_by_both_kinds_of_mangled_names() -> None
 def test_the_crate_with_volatile_accesses_in_place_of_assembly_is_reported(architecture: str, tmp_path: Path) -> None:
     try:
         compiler = compilers.current(architecture)
-    except MachineError as reason:
+    except NotAvailable as reason:
         pytest.skip(str(reason))
     sources = tmp_path / "src"
     shutil.copytree(SOURCES, sources)

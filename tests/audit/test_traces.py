@@ -9,7 +9,7 @@ import pytest
 from cases import CONTROLS, of_the_crate
 from code_image import exported
 from control_table import table as printed
-from machines.error import MachineError
+from machines.error import NotAvailable
 from programs import WANTED, Program, Wanted
 from trace_run import INSTRUMENTS, RUNS, Run, control, crate
 from traces import Instrument
@@ -22,7 +22,7 @@ def instrument(name: str, program: Program) -> Instrument:
     """The instrument, where it is to be had."""
     try:
         return INSTRUMENTS[name](program.architecture)
-    except MachineError as failure:
+    except NotAvailable as failure:
         pytest.skip(str(failure))
 
 

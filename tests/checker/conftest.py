@@ -13,7 +13,7 @@ from typing import Any
 import peer
 import pytest
 from machines import emulators
-from machines.error import MachineError
+from machines.error import NotAvailable
 from machines.newest_qemu import newest_qemu
 from subject import OLDEST, CannotCheck, probe
 from toolchain import NoCompiler
@@ -53,7 +53,7 @@ def newest_emulator(architecture: str, folder: Path) -> Path:
     """Debian's newest QEMU; without it the test is skipped."""
     try:
         return newest_qemu(architecture).script(folder)
-    except MachineError as why:
+    except NotAvailable as why:
         pytest.skip(str(why))
 
 

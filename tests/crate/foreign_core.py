@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import debian
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 RUSTC = "/usr/bin/rustc"
 # core's source may use what only a nightly compiler has.
@@ -34,14 +34,14 @@ class Target:
 
 
 def target(name: str) -> Target:
-    """The target, with its core; MachineError says why it can't be had."""
+    """The target, with its core; NotAvailable says why it can't be had."""
     version = _run(["--version"], {}).split()[1]
     source = debian.cache_folder() / f"rust-src-{version}"
 
     def fill(sysroot: Path) -> None:
         library = next(debian.unpacked("rust-src", source).glob("usr/src/rustc-*/library"), None)
         if library is None or version not in str(library):
-            raise MachineError(f"the distribution's package rust-src isn't of rustc {version}")
+            raise NotAvailable(f"the distribution's package rust-src isn't of rustc {version}")
         folder = sysroot / "lib/rustlib" / name / "lib"
         folder.mkdir(parents=True)
         empty = sysroot / "compiler_builtins.rs"
@@ -59,7 +59,7 @@ def _run(arguments: list[str], environment: Mapping[str, str]) -> str:
         done = subprocess.run([RUSTC, *arguments], env={**os.environ, **environment}, text=True, capture_output=True,
                               check=False)
     except OSError as error:
-        raise MachineError(f"{RUSTC} doesn't start: {error.strerror}") from None
+        raise NotAvailable(f"{RUSTC} doesn't start: {error.strerror}") from None
     if done.returncode:
         raise MachineError(f"{RUSTC} failed with status {done.returncode}:\n{done.stderr}")
     return done.stdout

@@ -9,7 +9,7 @@ from pathlib import Path
 import foreign_core
 import pytest
 from crate_builds.library import CRATE, compile_crate
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 TARGETS = ("s390x-unknown-linux-gnu", "riscv64gc-unknown-linux-gnu", "i686-unknown-linux-gnu",
            "powerpc64le-unknown-linux-gnu", "mipsel-unknown-linux-gnu", "aarch64-unknown-linux-gnu",
@@ -30,7 +30,7 @@ def target_or_skip(name: str) -> foreign_core.Target:
     """The target; the test is skipped if its core can't be had."""
     try:
         return foreign_core.target(name)
-    except MachineError as reason:
+    except NotAvailable as reason:
         pytest.skip(f"no core for {name}: {reason}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import debian_source
 import pytest
 from machines import debian, emulators, initramfs, outer_vm
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 from machines.outer_vm import Kernel
 
 RELEASES = ("bookworm", "trixie")
@@ -30,7 +30,7 @@ def kernel_of(release: str) -> Kernel:
 
     try:
         return outer_vm.unpacked_kernel(debian.filled(debian.cache_folder() / f"{release}-kernel", download))
-    except MachineError as reason:
+    except NotAvailable as reason:
         pytest.skip(f"no kernel of Debian {release}: {reason}")
 
 

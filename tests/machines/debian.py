@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from machines.error import MachineError
+from machines.error import NotAvailable
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
 
@@ -49,7 +49,7 @@ class Apt:
         found: list[str] = re.findall(rf"Depends: ({pattern})$", depends, re.MULTILINE)
         if not found:
             wanted = f"{pattern} among what {package} depends on"
-            raise MachineError(f"apt-cache names no {wanted}; try apt-get update\n{depends}")
+            raise NotAvailable(f"apt-cache names no {wanted}; try apt-get update\n{depends}")
         return found
 
     def unpack(self, package: str, folder: Path) -> None:
@@ -138,7 +138,7 @@ def _run(command: list[str], folder: Path) -> str:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise MachineError(f"{command[0]} doesn't start: {error.strerror}") from None
+        raise NotAvailable(f"{command[0]} doesn't start: {error.strerror}") from None
     if done.returncode:
-        raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr}")
+        raise NotAvailable(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr}")
     return done.stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import debian_source
 from machines import debian
-from machines.error import MachineError
+from machines.error import NotAvailable
 
 PACKAGES = {"aarch64": "qemu-system-arm", "x86_64": "qemu-system-x86"}
 
@@ -48,7 +48,7 @@ class NewestQemu:
 
 
 def newest_qemu(architecture: str = "aarch64") -> NewestQemu:
-    """The emulator from the cache; MachineError says why it can't be had."""
+    """The emulator from the cache; NotAvailable says why it can't be had."""
     package = PACKAGES[architecture]
     folder = debian.filled(debian.cache_folder() / f"newest-{package}", lambda unfinished: _download(package, unfinished))
     return NewestQemu(folder, f"qemu-system-{architecture}")
@@ -58,6 +58,6 @@ def _download(package: str, folder: Path) -> None:
     mirrors = debian_source.mirrors() if debian_source.is_debian() else []
     architecture = debian.ARCHITECTURES.get(platform.machine())
     if not mirrors or not architecture:
-        raise MachineError(f"no {package} of Debian's for this machine: it has no apt source of Debian")
+        raise NotAvailable(f"no {package} of Debian's for this machine: it has no apt source of Debian")
     with debian.apt_of(architecture, debian_source.stanzas("deb", debian_source.UNSTABLE, mirrors)) as apt:
         apt.unpack_with_dependencies(package, folder)

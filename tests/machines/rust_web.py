@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import debian
-from machines.error import MachineError
+from machines.error import NotAvailable
 
 COMPILER, CARGO = "rustc-web", "cargo-web"
 
@@ -35,17 +35,17 @@ class Tool:
 def compiler(architecture: str | None = None) -> Tool:
     """rustc from the cache, with the standard library of the machine's own architecture unless told otherwise.
 
-    MachineError says why it can't be had.
+    NotAvailable says why it can't be had.
     """
     wanted = architecture or platform.machine()
     if wanted not in debian.ARCHITECTURES:
-        raise MachineError(f"{COMPILER} is known for {' and '.join(debian.ARCHITECTURES)}, not for {wanted}")
+        raise NotAvailable(f"{COMPILER} is known for {' and '.join(debian.ARCHITECTURES)}, not for {wanted}")
     folder = debian.cache_folder() / f"{COMPILER}-{wanted}"
     return Tool(debian.filled(folder, functools.partial(_unpack_compiler, wanted)), "rustc")
 
 
 def cargo() -> Tool:
-    """cargo from the cache; MachineError says why it can't be had."""
+    """cargo from the cache; NotAvailable says why it can't be had."""
     return Tool(debian.filled(debian.cache_folder() / CARGO, _unpack_cargo), "cargo")
 
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A test is skipped for what can't be had here, and for nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from machines.error import MachineError, NotAvailable
+from programs import CRATE, WANTED, built
+
+
+def test_a_crate_that_does_not_compile_is_broken_and_not_unavailable(tmp_path: Path) -> None:
+    (wanted,) = (wanted for wanted in WANTED if wanted.crate == "distribution" and wanted.architecture == "x86_64")
+    crate = tmp_path / "crate"
+    shutil.copytree(CRATE, crate)
+    with (crate / "src" / "copy.rs").open("a") as source:
+        source.write("fn does_not_compile() -> u32 { false }\n")
+    with pytest.raises(MachineError, match="mismatched types") as broken:
+        built(wanted, tmp_path / "built", crate)
+    assert not isinstance(broken.value, NotAvailable)
+
+
+def test_a_compiler_that_is_not_here_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(NotAvailable, match="no .* here: scripts/needs says which packages"):
+        built(WANTED[0], tmp_path / "built")
