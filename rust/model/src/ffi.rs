@@ -72,13 +72,13 @@ fn any_size() -> impl Strategy<Value = u32> {
     prop_oneof![
         0..10_u32,
         any::<u32>(),
-        (0..10_u32, 4..32_u32).prop_map(|(low, bit)| low | 1_u32 << bit),
+        (0..10_u32, 4..32_u32).prop_map(|(low, bit)| low | (1_u32 << bit)),
     ]
 }
 
 /// The value that the bytes are, zero-extended.
 fn value_of(bytes: &[u8]) -> u64 {
-    let number = |value, &byte| value << 8 | u64::from(byte);
+    let number = |value, &byte| (value << 8) | u64::from(byte);
     if cfg!(target_endian = "little") {
         bytes.iter().rev().fold(0, number)
     } else {

@@ -50,7 +50,7 @@ fn set(pages: &mut RamDevicePages, first: usize, count: usize, used: bool) {
         if page < end && first < next {
             let from = first.saturating_sub(page);
             let beyond = next.saturating_sub(end);
-            let mask = u64::MAX << from & u64::MAX >> beyond;
+            let mask = (u64::MAX << from) & (u64::MAX >> beyond);
             *word = if used { *word | mask } else { *word & !mask };
         }
         page = next;

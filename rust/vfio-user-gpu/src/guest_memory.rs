@@ -128,7 +128,8 @@ impl GuestMemory {
             let (file, offset, size) = self.piece(address, data.len(), DmaMapFlags::READ)?;
             let (now, later) = data.split_at_mut(size);
             file.read_exact_at(now, offset).map_err(DmaError::Host)?;
-            (data, address) = (later, address + size as u64);
+            data = later;
+            address += size as u64;
         }
         Ok(())
     }
@@ -139,7 +140,8 @@ impl GuestMemory {
             let (file, offset, size) = self.piece(address, data.len(), DmaMapFlags::WRITE)?;
             let (now, later) = data.split_at(size);
             file.write_all_at(now, offset).map_err(DmaError::Host)?;
-            (data, address) = (later, address + size as u64);
+            data = later;
+            address += size as u64;
         }
         Ok(())
     }

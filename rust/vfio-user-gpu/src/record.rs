@@ -28,7 +28,11 @@ impl Record {
             return Ok(());
         };
         let kind = if is_write { "write" } else { "read" };
-        let bytes: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+        let bytes: String = data
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)])
+            .collect();
         let size = data.len();
         let line = format!(
             "{{\"bar\": {bar}, \"kind\": \"{kind}\", \"offset\": {offset}, \"size\": {size}, \
