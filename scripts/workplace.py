@@ -32,6 +32,13 @@ class Refused(Exception):
     """An expected failure: what was asked, what was found, what to do next."""
 
 
+class NotAvailable(Refused):
+    """Something isn't here and can't be had: a program, a package, a network. A test that needs it is skipped.
+
+    Whatever is there and doesn't work is no such error, and fails the test.
+    """
+
+
 @dataclass(frozen=True)
 class Workplace:
     """The folder that holds all that is made for one base (``10.0``) of QEMU."""

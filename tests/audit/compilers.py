@@ -8,13 +8,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from machines import debian, rust_web
-from machines.error import MachineError, NotAvailable
-
-DISTRIBUTIONS = "/usr/bin/rustc"
+import rust_distribution
+import rust_web
+from machines.error import MachineError
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def current(architecture: str) -> Compiler:
     in_path = shutil.which("rustc")
     if in_path:
         compiler = Compiler(in_path, architecture)
-        is_newer = not Path(DISTRIBUTIONS).exists() or compiler.version != Compiler(DISTRIBUTIONS, architecture).version
+        is_newer = not Path(rust_distribution.COMPILER).exists() or compiler.version != rust_distribution.version()
         if is_newer and _has_core(compiler):
             return compiler
     web = rust_web.compiler(architecture)
@@ -67,18 +66,10 @@ def current(architecture: str) -> Compiler:
 @functools.cache
 def distributions(architecture: str) -> Compiler:
     """The distribution's own compiler."""
-    if not Path(DISTRIBUTIONS).exists():
-        raise NotAvailable(f"no {DISTRIBUTIONS} here: install the distribution's package rustc")
-    compiler = Compiler(DISTRIBUTIONS, architecture)
+    compiler = Compiler(rust_distribution.compiler(), architecture)
     if _has_core(compiler):
         return compiler
-
-    def unpack(folder: Path) -> None:
-        with debian.apt_of(debian.ARCHITECTURES[architecture]) as apt:
-            apt.unpack("libstd-rust-dev", folder)
-
-    root = debian.filled(debian.cache_folder() / f"rust-{compiler.version}-{architecture}", unpack)
-    return Compiler(DISTRIBUTIONS, architecture, ("--sysroot", str(root / "usr")))
+    return replace(compiler, arguments=("--sysroot", str(rust_distribution.sysroot(architecture))))
 
 
 def _has_core(compiler: Compiler) -> bool:

@@ -18,7 +18,8 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # drivers/ and machines/ are beside this folder
+# drivers/ and machines/ are beside this folder; they use scripts/.
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "scripts")]
 
 import peer
 import report

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from machines import rust_web
+import rust_web
 from machines.error import MachineError
 from subject import CannotCheck
 

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What goes wrong with a test machine."""
+"""What goes wrong with a test machine: it can't be made, or it ended without having done its work.
 
+These are the expected failures of scripts/, which gets packages for the machines.
+"""
 
-class MachineError(Exception):
-    """A machine can't be made, or it ended without having done its work."""
+from workplace import NotAvailable
+from workplace import Refused as MachineError
 
-
-class NotAvailable(MachineError):
-    """Something isn't here and can't be had: a program, a package, a network. A test that needs it is skipped.
-
-    Whatever is there and doesn't work is no such error, and fails the test.
-    """
+__all__ = ["MachineError", "NotAvailable"]

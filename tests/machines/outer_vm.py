@@ -95,8 +95,9 @@ def _download_headers(headers: str, folder: Path) -> None:
 
 def python(script: Path, *arguments: str) -> list[str]:
     """The command that runs a script of ours in the VM, with the modules that it has here."""
+    tests = Path(__file__).resolve().parent.parent
     return [
-        "/usr/bin/env", f"PYTHONPATH={Path(__file__).resolve().parent.parent}",
+        "/usr/bin/env", f"PYTHONPATH={tests}:{tests.parent / 'scripts'}",
         sys.executable, "-B", "-S", str(script.resolve()), *arguments,
     ]  # fmt: skip
 

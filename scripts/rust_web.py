@@ -9,8 +9,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from machines import debian
-from machines.error import NotAvailable
+import debian_packages
+from workplace import NotAvailable
 
 COMPILER, CARGO = "rustc-web", "cargo-web"
 
@@ -38,19 +38,19 @@ def compiler(architecture: str | None = None) -> Tool:
     NotAvailable says why it can't be had.
     """
     wanted = architecture or platform.machine()
-    if wanted not in debian.ARCHITECTURES:
-        raise NotAvailable(f"{COMPILER} is known for {' and '.join(debian.ARCHITECTURES)}, not for {wanted}")
-    folder = debian.cache_folder() / f"{COMPILER}-{wanted}"
-    return Tool(debian.filled(folder, functools.partial(_unpack_compiler, wanted)), "rustc")
+    if wanted not in debian_packages.ARCHITECTURES:
+        raise NotAvailable(f"{COMPILER} is known for {' and '.join(debian_packages.ARCHITECTURES)}, not for {wanted}")
+    folder = debian_packages.cache_folder() / f"{COMPILER}-{wanted}"
+    return Tool(debian_packages.filled(folder, functools.partial(_unpack_compiler, wanted)), "rustc")
 
 
 def cargo() -> Tool:
     """cargo from the cache; NotAvailable says why it can't be had."""
-    return Tool(debian.filled(debian.cache_folder() / CARGO, _unpack_cargo), "cargo")
+    return Tool(debian_packages.filled(debian_packages.cache_folder() / CARGO, _unpack_cargo), "cargo")
 
 
 def _unpack_compiler(architecture: str, folder: Path) -> None:
-    own = debian.MACHINES_OWN
+    own = debian_packages.MACHINES_OWN
     standard = own.dependency(COMPILER, "libstd-rust-web-dev")
     shared = own.dependency(standard, r"libstd-rust-web-\d\S*")
     for package in (COMPILER, shared):
@@ -60,12 +60,12 @@ def _unpack_compiler(architecture: str, folder: Path) -> None:
         own.unpack(standard, folder)
         return
     # The lists of another architecture are fetched, and may know a newer version, which this compiler can't use.
-    with debian.apt_of(debian.ARCHITECTURES[architecture]) as apt:
+    with debian_packages.apt_of(debian_packages.ARCHITECTURES[architecture]) as apt:
         apt.unpack(f"{standard}={own.version(standard)}", folder)
 
 
 def _unpack_cargo(folder: Path) -> None:
-    own = debian.MACHINES_OWN
+    own = debian_packages.MACHINES_OWN
     own.unpack(CARGO, folder)
     for library in own.dependencies(CARGO, r"lib\S+"):
         own.unpack_with_dependencies(library, folder)
