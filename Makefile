@@ -6,6 +6,8 @@ $(error this checkout is in "$(CURDIR)", but QEMU can't be built where a path ha
 endif
 
 BASE ?= 10.0
+here := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+ARCH = $(here)
 PREFIX ?= /usr/local
 DESTDIR ?=
 TIMES ?= 5
@@ -27,12 +29,24 @@ absolute = import os, sys; print(os.path.abspath(os.path.expanduser(sys.argv[1])
 options += -Dqemu_src="$${QEMU_SRC:+$$($(python) -c '$(absolute)' "$$QEMU_SRC")}"
 endif
 
+# ARCH= is Debian's name of the host that the emulator is for; for another one than this it can only be built.
+variant = $(if $(filter $(here),$(ARCH)),patched,arm64)
+ifneq ($(ARCH),$(here))
+ifneq ($(ARCH),arm64)
+$(error asked for ARCH=$(ARCH); on $(here), ARCH=$(here) is built$(if $(filter arm64,$(here)),, and ARCH=arm64 cross-built))
+endif
+ifneq ($(filter-out all build install setup series clean help,$(MAKECMDGOALS)),)
+$(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that emulator, and `make check` tests it here)
+endif
+endif
+
 .PHONY: all check checker audit bench matrix storm suites build setup series series-check range-diff export install clean
 .PHONY: help
 
+not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
 all: setup
-	@ninja -C build patched
-	@ninja -C build demonstrate
+	@ninja -C build $(variant)
+	@$(if $(filter patched,$(variant)),ninja -C build demonstrate,echo "$(not_here)")
 	@$(python) scripts/summary.py $(downloads)
 
 check:
@@ -63,7 +77,7 @@ bench: setup
 	@ninja -C build bench
 
 build: setup
-	@ninja -C build patched
+	@ninja -C build $(variant)
 
 setup:
 	@mkdir -p build && rm -f $(downloads) $(downloads).began && touch $(downloads).began
@@ -92,7 +106,8 @@ export:
 	@$(python) scripts/export.py --base $(BASE) --work $(work)
 
 install:
-	@$(python) scripts/install.py --base $(BASE) --work $(work) --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
+	@$(python) scripts/install.py --base $(BASE) --work $(work) --variant $(variant) \
+		--prefix '$(PREFIX)' --destdir '$(DESTDIR)'
 
 clean:
 	rm -rf build
@@ -120,4 +135,5 @@ help:
 	@echo "TARGETS=aarch64-softmmu,x86_64-softmmu  QEMU's targets"
 	@echo "QEMU_SRC=PATH                           a source of your own: unpacked release, tarball, git checkout"
 	@echo "BASE=$(BASE)                               the QEMU version"
+	@echo "ARCH=arm64                              (make, build, install) the emulator for arm64 hosts, cross-built on amd64"
 	@echo "TARGETS= and QEMU_SRC= stay in force until they are given again; an empty QEMU_SRC= gets Debian's source"

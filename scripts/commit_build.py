@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import compiling
+import hosts
 from workplace import Refused, Workplace
 
 TARGET = "aarch64-softmmu"
@@ -49,14 +50,15 @@ class CommitBuild:
         began = time.monotonic()
         choose_devices(self.place, self.tree)
         enable = "--enable-rust" if self.variant == "rust" else "--disable-rust"
-        compiling.configure(self.place, self.tree, self.folder, self.configure_command(enable), self.python, self.log)
+        compiling.configure(self.place, self.tree, self.folder, self.configure_command(enable), self.python,
+                            hosts.native(), self.log)
         self.run(["ninja", "build.ninja"])  # the lists of tests are as old as the last run of Meson
         self.run(["ninja", *PROGRAMS, *compiling.test_programs(self.folder, is_ours)])
         return time.monotonic() - began
 
     def configure_command(self, *options: str) -> list[str]:
         """How it is configured."""
-        return compiling.command(self.tree, self.python, [TARGET], *FEATURES, *options)
+        return compiling.command(self.tree, self.python, [TARGET], *FEATURES, *options, host=hosts.native())
 
     def test(self) -> tuple[Counter[str], float]:
         """Run the series' tests; how many programs ended in which way, and how many seconds it took."""

@@ -8,30 +8,26 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import firmware
+from hosts import Host
 from workplace import DISK_FULL, REPOSITORY, Refused, Workplace, run, say
 
 
-def command(tree: Path, python: Path, targets: list[str], *options: str) -> list[str]:
+def command(tree: Path, python: Path, targets: list[str], *options: str, host: Host) -> list[str]:
     """The configure command for a tree; options are what one build wants and another doesn't."""
     if not (tree / "configure").is_file():
         raise Refused(f"{tree} isn't prepared yet: run scripts/source.py and scripts/tree.py first")
     # As for any release: a newer compiler's new warnings about QEMU's own code don't stop the build.
-    words = [str(tree / "configure"), f"--python={python.absolute()}", f"--target-list={','.join(targets)}",
-             "--disable-werror", "--disable-docs", "--disable-install-blobs", "--prefix=/usr/local",
-             f"--firmwarepath={':'.join(firmware.DISTRIBUTION)}",
-             f"--cc={'ccache ' if shutil.which('ccache') else ''}{compiler()}", *options]
+    words = [*host.configure, str(tree / "configure"), f"--python={python.absolute()}",
+             f"--target-list={','.join(targets)}", "--disable-werror", "--disable-docs", "--disable-install-blobs",
+             "--prefix=/usr/local", f"--firmwarepath={':'.join(firmware.DISTRIBUTION)}",
+             f"--cc={'ccache ' if shutil.which('ccache') else ''}{' '.join(host.cc)}", *host.options, *options]
     if (tree / "subprojects" / "keycodemapdb" / "README").is_file():
         words.append("--disable-download")
     return words
-
-
-def compiler() -> str:
-    """The C compiler."""
-    return os.environ.get("CC", "gcc")
 
 
 def ccache_folder() -> Path:
@@ -47,11 +43,11 @@ def ccache_folder() -> Path:
     return folder if writable else REPOSITORY / "build" / "ccache"
 
 
-def configure(place: Workplace, tree: Path, build: Path, words: list[str], python: Path,
+def configure(place: Workplace, tree: Path, build: Path, words: list[str], python: Path, host: Host,
               log: Path | None = None) -> None:
     """Configure the build folder, unless it was configured by the same command, compilers and QEMU scripts."""
     seen = hashlib.sha256("\0".join(words).encode())
-    for tool in ([compiler(), "--version"], ["rustc", "-vV"], [str(python), "-c", "import sys; print(sys.version)"]):
+    for tool in ([*host.cc, "--version"], [host.rustc, "-vV"], [str(python), "-c", "import sys; print(sys.version)"]):
         seen.update(run(tool).encode())
     for name in ("configure", "pythondeps.toml", "scripts/meson-buildoptions.sh"):
         seen.update((tree / name).read_bytes())
@@ -61,7 +57,7 @@ def configure(place: Workplace, tree: Path, build: Path, words: list[str], pytho
     say(f"configuring {build}")
     build.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    watch(place, words, build, log)
+    watch(place, words, build, log, host.environment)
     firmware.link(build)
     stamp.write_text(seen.hexdigest())
 
@@ -76,13 +72,14 @@ def test_programs(build: Path, wanted: Callable[[str, list[str]], bool]) -> list
     return sorted(os.path.relpath(path, build) for path in found)
 
 
-def watch(place: Workplace, words: list[str], build: Path, log: Path | None = None) -> None:
+def watch(place: Workplace, words: list[str], build: Path, log: Path | None = None,
+          further: Mapping[str, str] | None = None) -> None:
     """Run a long command in the build folder, with its output on the terminal, or at the end of a log."""
     environment = os.environ | {
         "CCACHE_BASEDIR": str(REPOSITORY),
         "CCACHE_NOHASHDIR": "1",
         "CCACHE_DIR": str(ccache_folder()),
-    }
+    } | dict(further or {})
     with open(log or os.devnull, "a", encoding="utf-8") as out:
         status = subprocess.run(words, cwd=build, env=environment, stdin=subprocess.DEVNULL, check=False,
                                 stdout=out if log else None, stderr=out if log else None).returncode

@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,20 +45,28 @@ class Apt:
 
     def dependencies(self, package: str, pattern: str) -> list[str]:
         """The packages of the pattern that a package depends on at present, one at least."""
-        depends = _run(["apt-cache", *self.options, "depends", "--important", package], Path.cwd())
+        depends = self.depends([package])
         found: list[str] = re.findall(rf"Depends: ({pattern})$", depends, re.MULTILINE)
         if not found:
             wanted = f"{pattern} among what {package} depends on"
             raise NotAvailable(f"apt-cache names no {wanted}; try apt-get update\n{depends}")
         return found
 
+    def depends(self, packages: Sequence[str]) -> str:
+        """What apt-cache says of what packages depend on."""
+        return _run(["apt-cache", *self.options, "depends", "--important", *packages], Path.cwd())
+
     def unpack(self, package: str, folder: Path) -> None:
         """Download a package, and add what it holds to the folder."""
+        self.unpack_all([package], folder)
+
+    def unpack_all(self, packages: Sequence[str], folder: Path) -> None:
+        """Download packages, and add what they hold to the folder."""
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
-            _run(["apt-get", *self.options, "download", package], Path(download))
-            (archive,) = Path(download).glob("*.deb")
-            downloaded(archive.name, archive.stat().st_size)
-            _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
+            _run(["apt-get", *self.options, "download", *packages], Path(download))
+            for archive in sorted(Path(download).glob("*.deb")):
+                downloaded(archive.name, archive.stat().st_size)
+                _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
 
     def unpack_with_dependencies(self, package: str, folder: Path) -> None:
         """Download a package and what it depends on and isn't installed, and add what they hold to the folder."""

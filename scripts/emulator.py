@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust)
-or stock-rust (QEMU as released, with its own Rust).
+"""Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust),
+stock-rust (QEMU as released, with its own Rust) or arm64 (patched, cross-built for arm64 hosts).
 
 Configure runs only when what it is asked for has changed; ninja goes on where an interrupted build stopped.
 """
@@ -10,10 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import compiling
-from workplace import Refused, Workplace, arguments, run_script, say, workplace
+import hosts
+from hosts import Host
+from source import declared
+from workplace import NotAvailable, Refused, Workplace, arguments, run_script, say, workplace
 
 VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust",
-            "stock-rust": "--enable-rust"}
+            "stock-rust": "--enable-rust", "arm64": "--enable-rust"}
+CROSS = {"arm64"}  # Debian's names of the host's architecture
+NOT_AVAILABLE = "not-available"  # the reason why there is no cross build
 
 
 def main() -> None:
@@ -24,15 +29,30 @@ def main() -> None:
     parser.add_argument("--targets", default="aarch64-softmmu", help="QEMU's targets (default: %(default)s)")
     parser.add_argument("--tests", nargs="+", default=[], metavar="SUITE",
                         help="build what QEMU's tests of these suites need as well, for instance qtest")
+    parser.add_argument("--if-available", action="store_true",
+                        help="where a cross build lacks something, leave the reason in place of the emulator")
     options = parser.parse_args()
     place, targets = workplace(options), options.targets.replace(",", " ").split()
     if not targets or not all(target.endswith("-softmmu") for target in targets):
         raise Refused(f"asked for TARGETS={options.targets!r}; names such as aarch64-softmmu or x86_64-softmmu do")
     build = folder(place, options.variant)
-    configure(place, build, options.variant, targets, options.python)
+    try:
+        host = host_of(place, options.variant)
+    except NotAvailable as reason:
+        if not options.if_available:
+            raise
+        say(f"not building the emulator for {options.variant} hosts: {str(reason).partition(chr(10))[0]}")
+        build.mkdir(parents=True, exist_ok=True)
+        place.write(build / NOT_AVAILABLE, f"{reason}\n")
+        return
+    (build / NOT_AVAILABLE).unlink(missing_ok=True)
+    configure(place, build, options.variant, host, targets, options.python)
     emulators = [f"qemu-system-{target.removesuffix('-softmmu')}" for target in targets]
     say(f"building {' '.join(emulators)} ({options.variant}) in {build}")
     compiling.watch(place, ["ninja", "-C", str(build), *emulators], build)
+    if options.variant in CROSS:
+        sizes = ", ".join(f"{name} of {(build / name).stat().st_size / 1e6:.0f} MB" for name in emulators)
+        say(f"for {options.variant} hosts there is {sizes} in {build}")
     if options.tests:
         say(f"building QEMU's tests ({options.variant}): {' '.join(options.tests)}")
         compiling.watch(place, ["ninja", "-C", str(build), *needed(build, options.tests)], build)
@@ -43,10 +63,16 @@ def folder(place: Workplace, variant: str) -> Path:
     return place.root / f"build-{variant}"
 
 
-def configure(place: Workplace, build: Path, variant: str, targets: list[str], python: Path) -> None:
+def host_of(place: Workplace, variant: str) -> Host:
+    """The host that a variant is built for."""
+    return hosts.cross(place, variant, declared(place.base)["rust"]) if variant in CROSS else hosts.native()
+
+
+def configure(place: Workplace, build: Path, variant: str, host: Host, targets: list[str], python: Path) -> None:
     """Configure a variant's build folder."""
     tree = place.stock_tree if variant.startswith("stock") else place.tree
-    compiling.configure(place, tree, build, compiling.command(tree, python, targets, VARIANTS[variant]), python)
+    command = compiling.command(tree, python, targets, VARIANTS[variant], host=host)
+    compiling.configure(place, tree, build, command, python, host)
 
 
 def needed(build: Path, suites: list[str]) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Install the patched emulator with its data files.
+"""Install the patched emulator, or the one that was cross-built, with its data files.
 
 QEMU finds its files relative to where it lies, so any prefix will do, whatever configure was told. The tools beside
 the emulator (qemu-img and so on) are not built and not installed: the series doesn't touch them.
@@ -22,8 +22,9 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--prefix", type=Path, default=CONFIGURED)
     parser.add_argument("--destdir", default="", help="a folder to put before the prefix, for packaging")
+    parser.add_argument("--variant", default="patched", help="as scripts/emulator.py has it (default: %(default)s)")
     options = parser.parse_args()
-    build = folder(workplace(options), "patched")
+    build = folder(workplace(options), options.variant)
     listing = build / "meson-info" / "intro-installed.json"
     if not options.prefix.is_absolute():
         raise Refused(f"asked for PREFIX={options.prefix}; it must be an absolute path")

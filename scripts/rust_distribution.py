@@ -10,6 +10,8 @@ import debian_packages
 from workplace import NotAvailable, run
 
 COMPILER = "/usr/bin/rustc"
+LIBRARIES = "lib/rustlib"
+TARGET = "{}-unknown-linux-gnu"
 
 
 def compiler() -> str:
@@ -25,15 +27,16 @@ def version() -> str:
 
 
 def sysroot(architecture: str) -> Path:
-    """A folder for rustc's --sysroot that has the standard library for that architecture, and for no other one.
+    """A folder for rustc's --sysroot that has the standard library for another architecture beside the machine's own.
 
     NotAvailable says why it can't be had.
     """
-    if architecture == platform.machine():
-        return Path("/usr")
+    own = Path(run([compiler(), "--print", "sysroot"]).strip(), LIBRARIES, TARGET.format(platform.machine()))
 
     def unpack(folder: Path) -> None:
         with debian_packages.apt_of(debian_packages.ARCHITECTURES[architecture]) as apt:
             apt.unpack("libstd-rust-dev", folder)
+        (folder / "usr" / LIBRARIES / own.name).symlink_to(own)
 
-    return debian_packages.filled(debian_packages.cache_folder() / f"rust-{version()}-{architecture}", unpack) / "usr"
+    name = f"rust-{version()}-{platform.machine()}-for-{architecture}"
+    return debian_packages.filled(debian_packages.cache_folder() / name, unpack) / "usr"

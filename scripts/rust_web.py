@@ -33,14 +33,16 @@ class Tool:
 
 
 def compiler(architecture: str | None = None) -> Tool:
-    """rustc from the cache, with the standard library of the machine's own architecture unless told otherwise.
+    """rustc from the cache, with the standard library of the machine's own architecture, and of another one if wanted.
 
     NotAvailable says why it can't be had.
     """
-    wanted = architecture or platform.machine()
+    own = platform.machine()
+    wanted = architecture or own
     if wanted not in debian_packages.ARCHITECTURES:
         raise NotAvailable(f"{COMPILER} is known for {' and '.join(debian_packages.ARCHITECTURES)}, not for {wanted}")
-    folder = debian_packages.cache_folder() / f"{COMPILER}-{wanted}"
+    name = f"{COMPILER}-{wanted}" if wanted == own else f"{COMPILER}-{own}-for-{wanted}"
+    folder = debian_packages.cache_folder() / name
     return Tool(debian_packages.filled(folder, functools.partial(_unpack_compiler, wanted)), "rustc")
 
 
@@ -53,11 +55,9 @@ def _unpack_compiler(architecture: str, folder: Path) -> None:
     own = debian_packages.MACHINES_OWN
     standard = own.dependency(COMPILER, "libstd-rust-web-dev")
     shared = own.dependency(standard, r"libstd-rust-web-\d\S*")
-    for package in (COMPILER, shared):
-        own.unpack(package, folder)
+    own.unpack_all([COMPILER, shared, standard], folder)
     own.unpack_with_dependencies(own.dependency(shared, r"libllvm\d+"), folder)
     if architecture == platform.machine():
-        own.unpack(standard, folder)
         return
     # The lists of another architecture are fetched, and may know a newer version, which this compiler can't use.
     with debian_packages.apt_of(debian_packages.ARCHITECTURES[architecture]) as apt:

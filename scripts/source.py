@@ -32,7 +32,8 @@ def main() -> None:
 
 def bring(place: Workplace, given: str) -> None:
     """Import the source unless the stamp says that this very one is there."""
-    suite, checked = declared(place.base)
+    facts = declared(place.base)
+    suite, checked = facts["suite"], facts["checked"]
     source = Path(given).expanduser().resolve() if given else None
     fingerprint = identify(source) if source else f"Debian {suite}"
     stamp = place.root / "source.stamp"
@@ -56,12 +57,13 @@ def bring(place: Workplace, given: str) -> None:
     shutil.rmtree(unpacked)
 
 
-def declared(base: str) -> tuple[str, str]:
-    """The suite that carries a base, and the version that its series was last checked on."""
+def declared(base: str) -> dict[str, str]:
+    """What scripts/bases.toml says of a base."""
     bases = tomllib.loads((REPOSITORY / "scripts" / "bases.toml").read_text())
     if base not in bases:
         raise Refused(f"asked for BASE={base}, but there are series only for {', '.join(bases)}")
-    return bases[base]["suite"], bases[base]["checked"]
+    facts: dict[str, str] = bases[base]
+    return facts
 
 
 def identify(source: Path) -> str:
