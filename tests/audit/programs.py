@@ -19,6 +19,8 @@ from machines.error import MachineError, NotAvailable
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("transfers.c")
 C_COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
+REASON = "not-available"  # scripts/emulator.py leaves it where there is no cross build
+CROSS_BUILDS = {"aarch64": "RAM_DEVICE_BUILD_ARM64"}
 EMULATORS_LIBRARY = Path("rust/ram-device/libram_device.rlib")
 
 
@@ -54,6 +56,7 @@ WANTED = (
     Wanted("x86_64", "emulator"),
     Wanted("aarch64", "current"),
     Wanted("aarch64", "distribution"),
+    Wanted("aarch64", "emulator"),
 )
 
 
@@ -84,23 +87,33 @@ def programs(folder: Path) -> tuple[list[Program], dict[Wanted, str]]:
     return found, reasons
 
 
+def emulator(architecture: str) -> Path:
+    """The patched emulator for hosts of that architecture; NotAvailable says why there is none."""
+    variable = "RAM_DEVICE_BUILD_PATCHED" if architecture == platform.machine() else CROSS_BUILDS.get(architecture, "")
+    if not os.environ.get(variable):
+        raise NotAvailable(f"no emulator for {architecture} hosts here: {variable or 'a cross build'} is missing")
+    build = Path(os.environ[variable])
+    if (build / REASON).is_file():
+        raise NotAvailable(f"no emulator for {architecture} hosts: {(build / REASON).read_text()}")
+    found = build / "qemu-system-aarch64"
+    if not found.exists():
+        raise MachineError(f"no {found}: build the emulator first (make, make ARCH=arm64)")
+    return found
+
+
 def _emulators_library(architecture: str) -> tuple[Path, str, Path]:
     """The very object that was linked into the patched emulator, the version of its compiler, and its C header."""
-    build, tree = os.environ.get("RAM_DEVICE_BUILD_PATCHED"), os.environ.get("RAM_DEVICE_TREE")
-    if not build or not tree:
-        raise NotAvailable("RAM_DEVICE_BUILD_PATCHED and RAM_DEVICE_TREE must name the emulator's build and source")
-    if architecture != platform.machine():
-        raise NotAvailable(f"the emulator's own object is for {platform.machine()}, not for {architecture}")
-    library = Path(build) / EMULATORS_LIBRARY
-    if not library.exists():
-        raise MachineError(f"no {library}: build the patched emulator first (make)")
+    tree = os.environ.get("RAM_DEVICE_TREE")
+    if not tree:
+        raise NotAvailable("RAM_DEVICE_TREE must name the emulator's source")
+    library = emulator(architecture).parent / EMULATORS_LIBRARY
     return library, _producer(library), Path(tree) / "include"
 
 
 def _producer(library: Path) -> str:
     """The version of the compiler that made a library, as its debug information has it."""
     printed = _run(["readelf", "--debug-dump=info", "--dwarf-depth=1", str(library)])
-    versions = {words[words.index("version") + 1] for line in printed.splitlines()
+    versions = {words[words.index("version") + 1].rstrip(")") for line in printed.splitlines()
                 if "DW_AT_producer" in line and "version" in (words := line.split())}
     if len(versions) != 1:
         raise MachineError(f"{library} doesn't say which compiler made it: {versions or 'no DW_AT_producer'}")

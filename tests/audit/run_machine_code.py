@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The audit of the machine code of all programs that can be had here: prints the counts for people.
 
-    run_machine_code.py EMULATOR
-
 The exit status is 1 if something forbidden was found, or if there was nothing to audit.
 """
 
@@ -13,14 +11,14 @@ import tempfile
 from pathlib import Path
 
 from code_image import Refused
-from machine_code import audit
-from machines.error import MachineError
-from programs import programs
+from machine_code import Audit, audit
+from machines.error import MachineError, NotAvailable
+from programs import C_COMPILERS, emulator, programs
 from whole_crate import whole_crate
 
 
-def main(emulator: Path) -> int:
-    """Audit the emulator, and the crate as each compiler makes it."""
+def main() -> int:
+    """Audit the emulators, and the crate as each compiler makes it."""
     right = True
     print("-- instructions of the crate, each held against what is allowed (docs/audit.md)", flush=True)
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
@@ -28,7 +26,7 @@ def main(emulator: Path) -> int:
         for wanted, reason in reasons.items():
             print(f"-- not audited: {wanted}: {reason}")
         try:
-            audits = [audit(emulator, "patched emulator")]
+            audits = emulators()
             audits += [audit(whole_crate(program.library, program.architecture, program.path.parent),
                              f"whole crate, {program}") for program in found]
         except (MachineError, Refused) as failure:
@@ -40,5 +38,16 @@ def main(emulator: Path) -> int:
     return 0 if right and found else 1
 
 
+def emulators() -> list[Audit]:
+    """The audits of the patched emulators for each kind of host."""
+    audits = []
+    for architecture in C_COMPILERS:
+        try:
+            audits.append(audit(emulator(architecture), f"patched emulator for {architecture} hosts"))
+        except NotAvailable as reason:
+            print(f"-- not audited: {reason}")
+    return audits
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import compilers
+import programs
 import pytest
 from code_image import SOURCES, Refused, exported, is_of_crate, public
 from crate_builds.library import compile_crate
@@ -401,30 +402,48 @@ def passes(audited: Audit) -> None:
     """Hold the audit of a program of ours against the contract."""
     print(audited)
     assert audited.findings == [], audited.findings
-    assert audited.unreached == [], audited.unreached
     assert len(set(exported()) & set(audited.functions)) >= 6
     # Each width in each direction, and every entry of the table.
     accesses = {(direction, width) for direction in ("load", "store") for width in WIDTHS}
     assert set(audited.device) == accesses
-    # A word from RAM to RAM is one load and one store.
-    assert audited.moves == dict.fromkeys(accesses, 1)
+    # A word from RAM to RAM is one load and one store, in as many copies as there are.
+    assert set(audited.moves) == accesses and len(set(audited.moves.values())) == 1
     assert audited.device.total() == len(audited.image.faults) == audited.fixups
     assert audited.others["RAM side"]
     assert audited.others["struct RamDevice"]
 
 
-def test_c4_the_emulators_accesses_to_a_device_are_plain_loads_and_stores() -> None:
-    passes(audit(emulators.wanted("patched"), "the patched emulator"))
+def has_nothing_else(audited: Audit) -> None:
+    """The linker has dropped what nobody calls."""
+    assert audited.unreached == [], audited.unreached
+    assert set(audited.moves.values()) == {1}
+
+
+@pytest.mark.parametrize("architecture", C_COMPILERS)
+def test_c4_the_emulators_accesses_to_a_device_are_plain_loads_and_stores(architecture: str) -> None:
+    try:
+        program = programs.emulator(architecture)
+    except NotAvailable as reason:
+        pytest.skip(str(reason))
+    audited = audit(program, f"the patched emulator for {architecture} hosts")
+    assert audited.image.architecture == architecture
+    passes(audited)
+    # rustc 1.63 leaves functions there that it has put into all of their callers, so that nobody calls them.
+    uncalled = [audited.image.functions[name] for name in audited.unreached]
+    assert not [function for function in uncalled for fault in audited.image.faults if fault.instruction in function]
 
 
 def test_c4_each_compilers_accesses_to_a_device_are_plain_loads_and_stores(program: Program) -> None:
-    passes(audit(program.path, f"test program, {program}"))
+    audited = audit(program.path, f"test program, {program}")
+    passes(audited)
+    has_nothing_else(audited)
 
 
 def test_c4_whatever_the_crate_exports_accesses_a_device_by_plain_loads_and_stores_only(
         program: Program, tmp_path: Path) -> None:
     audited = audit(whole_crate(program.library, program.architecture, tmp_path), f"whole crate, {program}")
     passes(audited)
+    has_nothing_else(audited)
     # The emulator's own object is as old as the emulator.
     assert program.crate == "emulator" or set(exported()) <= set(audited.functions)
 
