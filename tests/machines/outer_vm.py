@@ -3,7 +3,8 @@
 
 It boots Debian's kernel under TCG, with the host's root read-only and one writable work folder, both
 under the very paths that they have on the host, and runs one command there. Nothing is installed on
-the host and nothing needs root: the kernel is downloaded as a package and unpacked into a cache.
+the host and nothing needs root: the kernel is downloaded as a package and unpacked into a cache. Where the
+VM is of another architecture than the host, a /usr of its own takes the place of the host's.
 """
 
 from __future__ import annotations
@@ -27,13 +28,8 @@ MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "vfio_iommu_type1",
 # Each program that the VM takes from the host, and the Debian package that has it.
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static"}
 
-MACHINE = (
-    "-M", "q35,kernel-irqchip=off", "-accel", "tcg", "-cpu", "max", "-smp", "2",
-    "-device", "intel-iommu,caching-mode=on",
-    "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-)  # fmt: skip
-# Without no_timer_check the kernel counts ticks at boot, and panics where a busy host lets too few of them come.
-KERNEL_COMMAND_LINE = "console=ttyS0 quiet panic=-1 intel_iommu=on no_timer_check"
+COMMON = ("-accel", "tcg", "-smp", "2", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot")
+SHARED = "security_model=none,multidevs=remap"
 
 # A line that fails ends init; the kernel then panics and, by panic=-1 and -no-reboot, the VM ends.
 INIT = """#!/bin/busybox sh
@@ -41,6 +37,7 @@ set -e
 alias mount='/bin/busybox mount'
 for module in /modules/*; do /bin/busybox insmod $module; done
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro host /host
+{mounts}
 mount -t proc proc /host/proc
 mount -t sysfs sysfs /host/sys
 mount -t devtmpfs devtmpfs /host/dev
@@ -50,6 +47,33 @@ status=0
 echo $status > /host{work}/exit-status
 /bin/busybox poweroff -f
 """
+OTHER_USR = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro usr /host/usr"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that the outer VM can be: its emulator and the arguments that make it, and what its kernel is told.
+
+    `busybox` and `python` are programs for it. `usr` is what it has in /usr if that isn't the host's, and `python` is
+    in there then.
+    """
+
+    emulator: str
+    arguments: tuple[str, ...]
+    kernel_command_line: str
+    busybox: str
+    python: str
+    usr: Path | None = None
+
+
+# Without no_timer_check the kernel counts ticks at boot, and panics where a busy host lets too few of them come.
+X86_64 = Machine(
+    "qemu-system-x86_64",
+    ("-M", "q35,kernel-irqchip=off", "-cpu", "max", "-device", "intel-iommu,caching-mode=on"),
+    "console=ttyS0 quiet panic=-1 intel_iommu=on no_timer_check",
+    "busybox",
+    sys.executable,
+)
 
 
 @dataclass(frozen=True)
@@ -93,12 +117,12 @@ def _download_headers(headers: str, folder: Path) -> None:
     apt.unpack(headers, folder)
 
 
-def python(script: Path, *arguments: str) -> list[str]:
+def python(script: Path, *arguments: str, machine: Machine = X86_64) -> list[str]:
     """The command that runs a script of ours in the VM, with the modules that it has here."""
     tests = Path(__file__).resolve().parent.parent
     return [
         "/usr/bin/env", f"PYTHONPATH={tests}:{tests.parent / 'scripts'}",
-        sys.executable, "-B", "-S", str(script.resolve()), *arguments,
+        machine.python, "-B", "-S", str(script.resolve()), *arguments,
     ]  # fmt: skip
 
 
@@ -114,12 +138,14 @@ def run(
     modules: Sequence[str] = (),
     own_modules: Sequence[Path] = (),
     memory_mib: int = 2048,
+    machine: Machine = X86_64,
+    kernel_arguments: str = "",
 ) -> None:
     """Run the command in the VM, and hand on each line that it adds to the file `follow` in the work folder.
 
-    `devices` are further arguments of the outer emulator, `modules` further modules of its kernel, and
-    `own_modules` files of modules that are loaded last. Raises MachineError, with the console's last lines, if no such
-    line comes for `timeout` seconds or the command fails.
+    `devices` are further arguments of the outer emulator, `modules` further modules of its kernel, `own_modules` files
+    of modules that are loaded last, and `kernel_arguments` what the kernel is told besides. Raises MachineError, with
+    the console's last lines, if no such line comes for `timeout` seconds or the command fails.
     """
     work = work.resolve()
     console, exit_status = work / "console.log", work / "exit-status"
@@ -127,12 +153,14 @@ def run(
     follow.unlink(missing_ok=True)
     follow.touch()
     ordered = [*initramfs.in_load_order(kernel.modules, [*MODULES, *modules]), *own_modules]
-    _write_initramfs(work, command, ordered, work / "initramfs.cpio")
+    _write_initramfs(machine, work, command, ordered, work / "initramfs.cpio")
     arguments = [
-        "qemu-system-x86_64", *MACHINE, "-m", str(memory_mib), *devices,
-        "-kernel", str(kernel.image), "-initrd", str(work / "initramfs.cpio"), "-append", KERNEL_COMMAND_LINE,
-        "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
-        "-virtfs", f"local,path={work},mount_tag=work,security_model=none,multidevs=remap",
+        machine.emulator, *machine.arguments, *COMMON, "-m", str(memory_mib), *devices,
+        "-kernel", str(kernel.image), "-initrd", str(work / "initramfs.cpio"),
+        "-append", f"{machine.kernel_command_line} {kernel_arguments}".strip(),
+        "-virtfs", f"local,path=/,mount_tag=host,readonly=on,{SHARED}",
+        "-virtfs", f"local,path={work},mount_tag=work,{SHARED}",
+        *(["-virtfs", f"local,path={machine.usr},mount_tag=usr,readonly=on,{SHARED}"] if machine.usr else []),
     ]  # fmt: skip
     deadline = time.monotonic() + timeout
     with console.open("wb") as log, follow.open() as lines:
@@ -156,14 +184,55 @@ def run(
         raise MachineError(f"exit status of the outer VM's command: {status}\n{_tail(console)}")
 
 
+@dataclass(frozen=True)
+class OuterVm:
+    """An outer VM that isn't the usual one: what python() and run() are to be told besides."""
+
+    machine: Machine
+    kernel: Kernel
+    devices: tuple[str, ...] = ()
+    own_modules: tuple[Path, ...] = ()
+    kernel_arguments: str = ""
+    memory_mib: int = 2048
+
+    def python(self, script: Path, *arguments: str) -> list[str]:
+        """The command that runs a script of ours there."""
+        return python(script, *arguments, machine=self.machine)
+
+    def run(
+        self,
+        work: Path,
+        *,
+        command: Sequence[str],
+        devices: Sequence[str],
+        timeout: float,
+        follow: Path,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Run the command there, with these further devices."""
+        run(
+            self.kernel, work, command=command, devices=[*self.devices, *devices], timeout=timeout, follow=follow,
+            on_line=on_line, own_modules=self.own_modules, memory_mib=self.memory_mib, machine=self.machine,
+            kernel_arguments=self.kernel_arguments,
+        )  # fmt: skip
+
+
+def usual() -> OuterVm:
+    """The one that has all that the defaults of python() and run() say."""
+    return OuterVm(X86_64, debian_kernel())
+
+
 def _tail(console: Path, count: int = 40) -> str:
     last = console.read_text(errors="replace").splitlines()[-count:]
     return "\n".join([f"the last lines of {console}:", *last])
 
 
-def _write_initramfs(work: Path, command: Sequence[str], modules: Sequence[Path], target: Path) -> None:
-    busybox = shutil.which("busybox")
+def _write_initramfs(
+    machine: Machine, work: Path, command: Sequence[str], modules: Sequence[Path], target: Path
+) -> None:
+    busybox = shutil.which(machine.busybox)
     if busybox is None:
-        raise MachineError("busybox not found: install busybox-static")
-    init = INIT.format(work=shlex.quote(str(work)), command=shlex.join(command))
+        raise MachineError(f"{machine.busybox} not found: install busybox-static")
+    mounts = OTHER_USR if machine.usr else ""
+    init = INIT.format(work=shlex.quote(str(work)), command=shlex.join(command), mounts=mounts)
     initramfs.write(target, init, Path(busybox), modules, {})
