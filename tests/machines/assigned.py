@@ -16,12 +16,15 @@ def find(vendor: int, device: int) -> str:
     raise SystemExit(f"the outer VM has no PCI function {vendor:04x}:{device:04x}")
 
 
-def give_to_vfio(address: str) -> None:
-    """Bind the function at this address to vfio-pci."""
+def give_to_vfio(address: str, driver: str = "vfio-pci") -> None:
+    """Bind the function at this address to vfio-pci, or to another driver of its kind, whatever it is bound to."""
     function = FUNCTIONS / address
     if not function.exists():
         raise SystemExit(f"the outer VM has no PCI function {address}")
-    (function / "driver_override").write_text("vfio-pci")
+    (function / "driver_override").write_text(driver)
+    bound = function / "driver"
+    if bound.exists() and bound.resolve().name != driver:
+        (bound / "unbind").write_text(address)
     Path("/sys/bus/pci/drivers_probe").write_text(address)
-    if not (function / "driver").exists():
-        raise SystemExit(f"vfio-pci doesn't take {address}: see the console")
+    if not bound.exists():
+        raise SystemExit(f"{driver} doesn't take {address}: see the console")

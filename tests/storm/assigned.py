@@ -13,6 +13,7 @@ from pathlib import Path
 
 from drivers import pci
 from drivers.pages import Pages
+from machines.assigned import find, give_to_vfio
 from machines.qtest_client import Emulator, QTest
 
 PORT_SLOT, BEHIND_PORT = 2, 1
@@ -23,7 +24,6 @@ REGISTERS = LOW_WINDOW + pci.LOW_WINDOW_SIZE
 BRIDGE_CONTROL = 0x3E
 # The kernel's: the config region, the name of an open device, and a system call.
 CONFIG_REGION, DEVICE_FILE, PIDFD_GETFD = 7, "anon_inode:[vfio-device]", 438
-SYSFS = Path("/sys/bus/pci/devices")
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,8 @@ class HostDevice:
 
     def __init__(self, kind: Kind, driver: str) -> None:
         self.kind = kind
-        self.address = self._found()
-        folder = SYSFS / self.address
-        bound = folder / "driver"
-        (folder / "driver_override").write_text(driver)
-        if bound.exists() and bound.resolve().name != driver:
-            (bound / "unbind").write_text(self.address)
-        Path("/sys/bus/pci/drivers_probe").write_text(self.address)
-        if not bound.exists():
-            raise SystemExit(f"{driver} doesn't take {self.address}: see the console")
-
-    def _found(self) -> str:
-        for folder in SYSFS.iterdir():
-            ids = [int((folder / name).read_text(), 16) for name in ("vendor", "device")]
-            if ids == [self.kind.vendor, self.kind.device]:
-                return folder.name
-        raise SystemExit(f"the outer VM has no PCI device {self.kind.vendor:04x}:{self.kind.device:04x}")
+        self.address = find(kind.vendor, kind.device)
+        give_to_vfio(self.address, driver)
 
 
 class Memory:
