@@ -15,13 +15,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inside import RESULTS_FILE
 from machines import outer_vm
 from machines.error import MachineError
+from machines.outer_vm import OuterVm
 from transfers import (
     BAR_FILE,
     DESCRIPTOR_COUNTS,
@@ -77,6 +78,14 @@ def run(emulators: Sequence[Compared], work: Path, progress: Callable[[str], Non
     """Run the outer VM once over all emulators, and compare what the host then sees."""
     work = work.resolve()
     work.mkdir(parents=True, exist_ok=True)
+    progress("getting the outer VM's kernel")
+    memory = f"memory-backend-file,id=bar,size={FILE_SIZE},mem-path={work / BAR_FILE},share=on"
+    devices = ("-object", memory, "-device", "ivshmem-plain,memdev=bar", "-device", "edu")
+    return run_in(replace(outer_vm.usual(), devices=devices), emulators, work, progress)
+
+
+def run_in(vm: OuterVm, emulators: Sequence[Compared], work: Path, progress: Callable[[str], None]) -> Report:
+    """The same in that outer VM, which has the device that is assigned."""
     variants = plan(emulators)
     prepare(work, variants)
     outcomes: list[Outcome] = []
@@ -102,21 +111,16 @@ def run(emulators: Sequence[Compared], work: Path, progress: Callable[[str], Non
             outcomes.append(Outcome(**{**outcome, "transfer": Transfer(**outcome["transfer"])}))
             progress(f"{len(outcomes)}/{sum(len(v.transfers) for v in variants)} {sentence(outcomes[-1])}")
 
-    progress("getting the outer VM's kernel")
-    kernel = outer_vm.debian_kernel()
     progress("starting the outer VM")
-    memory = f"memory-backend-file,id=bar,size={FILE_SIZE},mem-path={work / BAR_FILE},share=on"
-    disk = f"if=virtio,format=raw,file={work / DISK_FILE}"
-    outer_vm.run(
-        kernel,
+    vm.run(
         work,
-        command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
-        devices=["-object", memory, "-device", "ivshmem-plain,memdev=bar", "-device", "edu", "-drive", disk],
+        command=vm.python(Path(__file__).with_name("inside.py"), str(work)),
+        devices=["-drive", f"if=virtio,format=raw,file={work / DISK_FILE}"],
         timeout=TIMEOUT,
         follow=work / RESULTS_FILE,
         on_line=take,
     )
-    return Report(variants, outcomes, bar_lines, savevm, bars, interrupted, differences(work, outcomes))
+    return Report(variants, outcomes, bar_lines, savevm, bars, interrupted, differences(work, variants, outcomes))
 
 
 def sentence(outcome: Outcome) -> str:

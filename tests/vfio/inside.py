@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs inside the outer VM: gives its ivshmem device to inner emulators, and carries out the plan with each.
+"""Runs inside the outer VM: gives a device of its to inner emulators, and carries out the plan with each.
 
     inside.py WORK
 
@@ -26,10 +26,8 @@ from machines.qtest_client import Emulator, EmulatorError
 from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, Outcome, Transfer, Variant, planned
 
 RESULTS_FILE = "results.jsonl"
-IVSHMEM = (0x1AF4, 0x1110)
 ASSIGNED = "/machine/peripheral/assigned"
 BARS: dict[str, object] = {"path": ASSIGNED, "property": "bars"}
-IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, 2
 # A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel refuses
 # of a direct BAR (EFAULT); here the data goes through the page cache.
 OUTER_DISK = Path("/dev/vda")
@@ -54,13 +52,14 @@ def inner_machine(variant: Variant, work: Path, host_address: str) -> Iterator[I
     """A fresh emulator of the variant."""
     device = ",".join(filter(None, ["vfio-pci,id=assigned", f"host={host_address}", variant.properties]))
     command = [
-        variant.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
-        "-global", "virtio-mmio.force-legacy=false", "-drive", f"if=none,id=disk,format=raw,file={OUTER_DISK}",
+        variant.emulator, "-M", "virt", *variant.accelerator, "-m", "16M", "-display", "none", "-nodefaults",
+        "-global", "virtio-mmio.force-legacy=false",
+        "-drive", ",".join(filter(None, ["if=none,id=disk,format=raw", f"file={OUTER_DISK}", variant.drive])),
         "-device", "virtio-blk-device,drive=disk", "-device", device,
     ]  # fmt: skip
     with Emulator(command, messages_file(variant, work)) as emulator:
         try:
-            bar = pci.find(emulator.qtest, *IVSHMEM).place_bar(IVSHMEM_MEMORY_BAR, pci.HIGH_MMIO)
+            bar = pci.find(emulator.qtest, *variant.memory.device).place_bar(variant.memory.bar, pci.HIGH_MMIO)
             disk = VirtioBlk(emulator.qtest)
         except EmulatorError as error:
             raise SystemExit(f"{variant.name}: {error}; {emulator.state()}\n{emulator.messages()}") from None
@@ -124,15 +123,15 @@ def properties(machine: InnerMachine) -> set[str]:
 
 def main() -> None:
     work = Path(sys.argv[1])
-    host_address = assigned.find(*IVSHMEM)
-    edu = assigned.find(*interrupted.EDU)
-    for address in (host_address, edu):
-        assigned.give_to_vfio(address)
     with (work / RESULTS_FILE).open("a", buffering=1) as results:
         for variant in planned(work):
+            host_address = assigned.find(*variant.memory.device)
+            assigned.give_to_vfio(host_address, variant.memory.driver)
             for result in run_variant(variant, work, host_address):
                 results.write(json.dumps(result) + "\n")
             if variant.is_interrupted:
+                edu = assigned.find(*interrupted.EDU)
+                assigned.give_to_vfio(edu)
                 told = interrupted.refused(variant.emulator, edu, work / "edu.messages")
                 results.write(json.dumps({"interrupted": told}) + "\n")
 

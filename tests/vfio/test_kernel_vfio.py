@@ -12,11 +12,11 @@ from typing import Any
 import demonstrate
 import pytest
 from demonstrate import PATCHED, STOCK, Report
-from inside import IVSHMEM_MEMORY_BAR, IVSHMEM_REGISTER_BAR
 from machines import emulators
-from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK, Compared
+from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK, Compared, Memory
 
 BOUNCE_BUFFER = 4 * KIB
+IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, Memory().bar
 FITTING = [size for size in SIZES if size <= BOUNCE_BUFFER]
 TOO_LARGE = [size for size in SIZES if size > BOUNCE_BUFFER]
 DIRECT, NOT_MAPPED = "direct", "not mapped"
