@@ -13,22 +13,31 @@ from pathlib import Path
 
 from machines.error import MachineError
 
+# What a kernel's configuration says of its compiler, and asks of an older one that doesn't know it.
+UNKNOWN_TO_OLDER = ("CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=",)
+
 
 @dataclass(frozen=True)
 class Builder:
     """What modules for one kernel are built with.
 
     `headers` is the folder of the kernel's own ones, in the folder that has the common ones too; the kernel calls the
-    architecture so, and the names of the compiler and its programs begin with the prefix.
+    architecture so, and the names of the compiler and its programs begin with the prefix. With `any_version` the
+    prefix's gcc does where the kernel's own compiler isn't here.
     """
 
     headers: Path
     architecture: str
     prefix: str = ""
+    any_version: bool = False
 
     @property
     def compiler(self) -> str:
-        """The compiler that the kernel was built with."""
+        """The compiler that modules are built with."""
+        kernels = self._kernels_compiler()
+        return f"{self.prefix}gcc" if self.any_version and shutil.which(kernels) is None else kernels
+
+    def _kernels_compiler(self) -> str:
         named = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', (self.headers / ".config").read_text(), re.MULTILINE)
         if not named:
             raise MachineError(f"{self.headers / '.config'} doesn't say which compiler the kernel was built with")
@@ -45,6 +54,7 @@ class Builder:
         command = [
             "make", "-C", str(self.headers), "-f", str(common / "Makefile"), f"M={folder}",
             f"ARCH={self.architecture}", f"CROSS_COMPILE={self.prefix}", f"CC={self.compiler}", "W=1", "modules",
+            *(() if self.compiler == self._kernels_compiler() else UNKNOWN_TO_OLDER),
         ]  # fmt: skip
         # A make that runs this test hands its options on, which aren't meant for this one.
         environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}

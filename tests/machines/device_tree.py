@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The device tree that an outer VM's kernel is given, with nodes that its emulator doesn't make."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from machines.error import MachineError
+
+PCI_BUS = "pcie@10000000"
+
+
+def with_pci_function(emulator: Sequence[str], slot: int, properties: str, folder: Path) -> Path:
+    """The tree of the machine that the command makes, where the function in this slot has these properties too."""
+    (machine_at,) = [place for place, word in enumerate(emulator) if word == "-M"]
+    dumped, edited = folder / "dumped.dtb", folder / "machine.dtb"
+    options = f"{emulator[machine_at + 1]},dumpdtb={dumped}"
+    _run([*emulator[: machine_at + 1], options, *emulator[machine_at + 2 :]])
+    source = _run(["dtc", "-q", "-I", "dtb", "-O", "dts", str(dumped)])
+    node = f"dev@{slot:x},0 {{ reg = <{slot << 11:#x} 0 0 0 0>; {properties} }};"
+    begin, count = re.subn(rf"^(\s*{PCI_BUS} \{{.*?)(^\s*\}};)", rf"\1{node}\n\2", source, 1, re.MULTILINE | re.DOTALL)
+    if not count:
+        raise MachineError(f"the machine's device tree has no {PCI_BUS}")
+    (folder / "machine.dts").write_text(begin)
+    _run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(edited), str(folder / "machine.dts")])
+    return edited
+
+
+def cells(value: int) -> str:
+    """A property of 64 bits, as the tree's source has it."""
+    return f"<{value >> 32:#x} {value & 0xFFFF_FFFF:#x}>"
+
+
+def _run(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr}")
+    return done.stdout
