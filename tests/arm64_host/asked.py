@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import arm64_host
-from places import CACHEABLE, DEVICE, NAMES, UNCACHED
-from transfers import KIB, SIZES, Compared, Memory
+from places import CACHEABLE, DEVICE, WRITE_COMBINING, Host
+from transfers import KIB, Compared
 
 OURS, STOCK, DIRECT = "ours", "Debian's", "x-ram-device-direct=on"
 BUFFERED, NATIVE, IO_URING = "cache=writeback,aio=threads", "cache=none,aio=native", "cache=none,aio=io_uring"
-MEMORIES = (CACHEABLE, UNCACHED, DEVICE)
+MEMORIES = (CACHEABLE, WRITE_COMBINING, DEVICE)
 FEW_SIZES = (512, 8 * KIB, 1024 * KIB)
-# Its mapping of nvgrace-gpu's BARs is gone from the start, whatever the size.
-STOCK_SIZES = {CACHEABLE: (8 * KIB,), UNCACHED: (8 * KIB,), DEVICE: (4 * KIB, 8 * KIB)}
 # Debian's build has qtest as a module, in no package: its CPU is stopped instead.
 STOPPED = ("-accel", "tcg", "-S")
 
@@ -25,28 +23,29 @@ class Asked:
     """One emulator, one memory, one cache mode."""
 
     who: str
-    memory: Memory
+    memory: str
     drive: str = BUFFERED
 
     @property
     def name(self) -> str:
-        return f"{self.who}; {NAMES[self.memory]}; {self.drive}"
+        return f"{self.who}; {self.memory}; {self.drive}"
 
-    def compared(self, ours: Path) -> Compared:
+    def compared(self, ours: Path, host: Host) -> Compared:
         """The same as tests/vfio has it."""
+        memory = host.memories[self.memory]
         if self.who == STOCK:
             return Compared(
-                self.name, Path(arm64_host.DEBIANS_EMULATOR), sizes=STOCK_SIZES[self.memory], memory=self.memory,
+                self.name, Path(arm64_host.DEBIANS_EMULATOR), sizes=(4 * KIB, 8 * KIB), memory=memory,
                 drive=self.drive, accelerator=STOPPED, descriptor_counts=(1,),
             )  # fmt: skip
         if self.who == DIRECT:
             return Compared(
-                self.name, ours, DIRECT, sizes=(4 * KIB, 64 * KIB), memory=self.memory, drive=self.drive,
+                self.name, ours, DIRECT, sizes=(4 * KIB, 64 * KIB), memory=memory, drive=self.drive,
                 descriptor_counts=(1,),
             )  # fmt: skip
         if self.drive == BUFFERED:
-            return Compared(self.name, ours, sizes=SIZES, memory=self.memory, drive=self.drive)
-        return Compared(self.name, ours, sizes=FEW_SIZES, memory=self.memory, drive=self.drive, descriptor_counts=(1,))
+            return Compared(self.name, ours, memory=memory, drive=self.drive)
+        return Compared(self.name, ours, sizes=FEW_SIZES, memory=memory, drive=self.drive, descriptor_counts=(1,))
 
 
 FOR_CHECK = (

@@ -10,32 +10,49 @@ from pathlib import Path
 
 sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("vfio", "storm"))
 
-from machines import arm64_host, nvgrace
+from machines import arm64_host, assigned, nvgrace
 from machines.outer_vm import OuterVm
 from transfers import BAR_FILE, FILE_SIZE, Memory
 
-# It has what a GPU has and ivshmem hasn't: a function-level reset and power states.
+# It has what a GPU has and others haven't: a function-level reset and power states.
 NVME = (0x1B36, 0x0010)
-CACHEABLE = Memory(NVME, nvgrace.DRIVER, nvgrace.CACHEABLE_BAR, nvgrace.MEMORY_FILE, 0)
-UNCACHED = Memory(NVME, nvgrace.DRIVER, nvgrace.UNCACHED_BAR, nvgrace.MEMORY_FILE, nvgrace.CACHEABLE_SIZE)
-# What vfio-pci maps is Device memory.
-DEVICE = Memory()
-NAMES = {CACHEABLE: "nvgrace-gpu, BAR 4", UNCACHED: "nvgrace-gpu, BAR 2", DEVICE: "vfio-pci"}
 
 
 @dataclass(frozen=True)
 class Host:
-    """An arm64 host, by what its kernel is."""
+    """An arm64 host, by what its kernel is, and which device has a GPU's memory."""
 
+    name: str
     suite: str
-    flavour: str
+    flavour: str = arm64_host.PAGES_4K
+    device: str = "nvme,serial=gpu"
+    device_ids: tuple[int, int] = NVME
 
     def outer_vm(self, work: Path) -> OuterVm:
         """The host with the devices that have the memory; NotAvailable says why it can't be had."""
-        vm = nvgrace.host(arm64_host.release(self.suite, self.flavour), work, "nvme,serial=gpu")
+        vm = nvgrace.host(arm64_host.release(self.suite, self.flavour), work, self.device)
         memory = f"memory-backend-file,id=bar,size={FILE_SIZE},mem-path={work / BAR_FILE},share=on"
         return replace(vm, devices=(*vm.devices, "-object", memory, "-device", "ivshmem-plain,memdev=bar"))
 
+    @property
+    def cacheable(self) -> Memory:
+        """nvgrace-gpu's BAR 4."""
+        return Memory(self.device_ids, nvgrace.DRIVER, nvgrace.CACHEABLE_BAR, nvgrace.MEMORY_FILE, 0)
 
-LINUX_6_12 = Host(arm64_host.STABLE, arm64_host.PAGES_4K)
-LINUX_6_12_16K = Host(arm64_host.STABLE, arm64_host.PAGES_16K)
+    @property
+    def write_combining(self) -> Memory:
+        """nvgrace-gpu's BAR 2."""
+        offset = nvgrace.CACHEABLE_SIZE
+        return Memory(self.device_ids, nvgrace.DRIVER, nvgrace.UNCACHED_BAR, nvgrace.MEMORY_FILE, offset)
+
+    @property
+    def memories(self) -> dict[str, Memory]:
+        """All memory that requests are into; what vfio-pci maps is Device memory."""
+        return {CACHEABLE: self.cacheable, WRITE_COMBINING: self.write_combining, DEVICE: Memory()}
+
+
+CACHEABLE, WRITE_COMBINING, DEVICE = "nvgrace-gpu, BAR 4", "nvgrace-gpu, BAR 2", "vfio-pci"
+LINUX_6_12 = Host("Linux 6.12", arm64_host.STABLE)
+LINUX_6_12_16K = Host("Linux 6.12, pages of 16 KiB", arm64_host.STABLE, arm64_host.PAGES_16K)
+LINUX_7 = Host("Linux 7", arm64_host.UNSTABLE, device="bochs-display", device_ids=assigned.BOCHS_DISPLAY)
+HOSTS = (LINUX_6_12, LINUX_7, LINUX_6_12_16K)

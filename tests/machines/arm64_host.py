@@ -48,7 +48,7 @@ class Release:
     @property
     def version(self) -> str:
         """For instance 6.12."""
-        return ".".join(self.kernel.image.name.removeprefix("vmlinuz-").split(".")[:2])
+        return ".".join(self.kernel.version.split(".")[:2])
 
     @property
     def busybox(self) -> Path:
@@ -56,8 +56,8 @@ class Release:
 
     @property
     def module_builder(self) -> Builder:
-        version = self.kernel.image.name.removeprefix("vmlinuz-")
-        return Builder(self.root / "usr" / "src" / f"linux-headers-{version}", ARCHITECTURE, COMPILER_PREFIX, True)
+        headers = f"linux-headers-{self.kernel.version}"
+        return Builder(self.root / "usr" / "src" / headers, ARCHITECTURE, COMPILER_PREFIX, True)
 
 
 def stanzas(suite: str) -> str:
@@ -85,6 +85,9 @@ def _download_programs(folder: Path) -> None:
     with debian.apt_of(ARCHITECTURE, stanzas(STABLE)) as apt:
         for package in PROGRAMS:
             apt.unpack_with_dependencies(package, folder)
+    # An emulator that was linked on Debian 12 asks for it by the name that it had there.
+    (library,) = (folder / "usr/lib").glob("*/libaio.so.1t64")
+    library.with_name("libaio.so.1").symlink_to(library.name)
 
 
 def _download_kernel(suite: str, flavour: str, folder: Path) -> None:
@@ -93,7 +96,10 @@ def _download_kernel(suite: str, flavour: str, folder: Path) -> None:
         version = image.removeprefix("linux-image-")
         headers = f"linux-headers-{version}"
         kbuild = apt.dependency(headers, r"linux-kbuild-\S+")
-        for package in (image, headers, apt.dependency(headers, r"linux-headers-\S+-common"), "busybox-static"):
+        # Newer kernels are divided into several packages.
+        parts = [package for package in apt.dependencies(image, r"linux-\S+") if package.endswith(f"-{version}")]
+        common = apt.dependency(headers, r"linux-headers-\S+-common")
+        for package in (image, *parts, headers, common, "busybox-static"):
             apt.unpack(package, folder)
     (folder / "usr/src" / headers / "vmlinux").unlink(missing_ok=True)  # what it is for wants further programs
     with debian.apt_of(debian.ARCHITECTURES[platform.machine()], stanzas(suite)) as own:

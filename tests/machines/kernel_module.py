@@ -53,7 +53,8 @@ class Builder:
         (common,) = self.headers.parent.glob("linux-headers-*-common")
         command = [
             "make", "-C", str(self.headers), "-f", str(common / "Makefile"), f"M={folder}",
-            f"ARCH={self.architecture}", f"CROSS_COMPILE={self.prefix}", f"CC={self.compiler}", "W=1", "modules",
+            f"KBUILD_OUTPUT={self.headers}", f"ARCH={self.architecture}", f"CROSS_COMPILE={self.prefix}",
+            f"CC={self.compiler}", "W=1", "modules",
             *(() if self.compiler == self._kernels_compiler() else UNKNOWN_TO_OLDER),
         ]  # fmt: skip
         # A make that runs this test hands its options on, which aren't meant for this one.

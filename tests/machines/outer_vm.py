@@ -83,6 +83,12 @@ class Kernel:
     image: Path
     modules: Path
 
+    @property
+    def version(self) -> str:
+        """For instance 6.12.118+deb13-arm64."""
+        (folder,) = self.modules.iterdir()
+        return folder.name
+
 
 def missing_packages() -> list[str]:
     """The Debian packages of the programs that aren't here."""
@@ -99,13 +105,14 @@ def debian_kernel() -> Kernel:
 
 def unpacked_kernel(folder: Path) -> Kernel:
     """The kernel that a package holds, which was unpacked there."""
-    (image,) = (folder / "boot").glob("vmlinuz-*")
-    return Kernel(image, initramfs.modules_folder(folder))
+    modules = initramfs.modules_folder(folder)
+    (image,) = [*(folder / "boot").glob("vmlinuz-*"), *modules.glob("*/vmlinuz")]  # newer packages have it there
+    return Kernel(image, modules)
 
 
 def module_builder(kernel: Kernel) -> Builder:
     """What modules for this kernel are built with, from the cache; it is downloaded when the cache hasn't got it."""
-    headers = f"linux-headers-{kernel.image.name.removeprefix('vmlinuz-')}"
+    headers = f"linux-headers-{kernel.version}"
     root = debian.filled(debian.cache_folder() / headers, functools.partial(_download_headers, headers))
     return Builder(root / "usr" / "src" / headers, "x86_64")
 

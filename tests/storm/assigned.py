@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import json
 import mmap
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from drivers import pci
 from drivers.pages import Pages
+from drivers.request import wait_until
 from machines.assigned import find, give_to_vfio
 from machines.qtest_client import Emulator, QTest
 
@@ -24,6 +27,7 @@ REGISTERS = LOW_WINDOW + pci.LOW_WINDOW_SIZE
 BRIDGE_CONTROL = 0x3E
 # The kernel's: the config region, the name of an open device, and a system call.
 CONFIG_REGION, DEVICE_FILE, PIDFD_GETFD = 7, "anon_inode:[vfio-device]", 438
+NO_FILE, LETTING_GO_SECONDS = -1, 60.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Kind:
 IVSHMEM = Kind(0x1AF4, 0x1110, 2)
 # An NVMe controller's persistent memory region; it has a function-level reset and power states, which ivshmem hasn't.
 NVME = Kind(0x1B36, 0x0010, 4)
+# The same controller with a GPU's memory, which a driver lends it: nvgrace-gpu on an arm64 host.
+GPU = Kind(NVME.vendor, NVME.device, 4)
 NVME_REGISTER_BAR, NVME_PMR_CONTROL, NVME_PMR_ENABLE = 0, 0xE04, 1
 
 
@@ -85,6 +91,7 @@ class Machine:
 
     emulator: Emulator
     host: HostDevice
+    properties: dict[str, object]
     vfio_file: int
     memory: Memory
     port: pci.Function
@@ -102,6 +109,23 @@ class Machine:
 
     def function(self, slot: int) -> pci.Function:
         return pci.Function(self.qtest, slot)
+
+    def unplug(self) -> None:
+        """Let the guest switch the device's slot off, and wait until the emulator has let the device go."""
+        self.memory.close()
+        os.close(self.vfio_file)
+        self.vfio_file = NO_FILE
+        pci.set_slot_power(self.port, on=False)
+        wait_until(lambda: _device_file(self.emulator) is None, "the emulator, which has the unplugged device open,",
+                   LETTING_GO_SECONDS)  # fmt: skip
+
+    def plug(self) -> None:
+        """Let the device come back, for a guest that finds it as it did at first."""
+        self.emulator.execute("device_add", self.properties)
+        pci.set_slot_power(self.port, on=True)
+        self.vfio_file = _taken_out(self.emulator)
+        self.memory = Memory(self.vfio_file, self.host.kind)
+        self.place_device()
 
     def place_device(self) -> pci.Bar:
         """Let the device's BARs be where they always are; after a reset it is to be done again."""
@@ -121,25 +145,29 @@ def machine(
     direct: bool = False,
 ) -> Iterator[Machine]:
     """Start the emulator with the device and these further arguments; `direct` lets DMA have pointers into its BARs."""
-    device = f"vfio-pci,host={host.address},bus=behind{',x-ram-device-direct=on' if direct else ''}"
+    properties: dict[str, object] = {"driver": "vfio-pci", "id": "assigned", "host": host.address, "bus": "behind"}
+    if direct:
+        properties["x-ram-device-direct"] = True
     command = [
         emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
         "-device", f"pcie-root-port,id=behind,chassis=1,slot=1,addr={PORT_SLOT:x}.0",
-        "-device", device, *options,
+        "-device", json.dumps(properties), *options,
     ]  # fmt: skip
     with Emulator(command, messages, pass_fds) as running:
         vfio_file = _taken_out(running)
+        memory = Memory(vfio_file, host.kind)
+        port = pci.Function(running.qtest, PORT_SLOT)
+        device = pci.Function(running.qtest, 0, BEHIND_PORT)
+        pages, window = Pages(running.qtest), pci.Window(REGISTERS)
+        made = Machine(running, host, properties, vfio_file, memory, port, device, pages, window)
         try:
-            memory = Memory(vfio_file, host.kind)
-            port = pci.Function(running.qtest, PORT_SLOT)
-            device = pci.Function(running.qtest, 0, BEHIND_PORT)
             pci.open_port(port, BEHIND_PORT)
-            made = Machine(running, host, vfio_file, memory, port, device, Pages(running.qtest), pci.Window(REGISTERS))
             made.place_device()
-            with closing(memory):
-                yield made
+            yield made
         finally:
-            os.close(vfio_file)
+            if made.vfio_file != NO_FILE:
+                made.memory.close()
+                os.close(made.vfio_file)
 
 
 def region(index: int) -> int:
@@ -150,12 +178,21 @@ def region(index: int) -> int:
 def _taken_out(emulator: Emulator) -> int:
     """A file descriptor of our own for the VFIO device that the emulator has open."""
     emulator.qtest.read8(pci.ECAM)  # It answers once its devices are there.
+    number = _device_file(emulator)
+    if number is None:
+        raise SystemExit(f"process {emulator.pid} has no VFIO device open")
+    process = os.pidfd_open(emulator.pid)
+    mine = int(ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, number, 0))
+    os.close(process)
+    if mine < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return mine
+
+
+def _device_file(emulator: Emulator) -> int | None:
+    """The emulator's file descriptor for the device, if it has it open."""
     for number in os.listdir(f"/proc/{emulator.pid}/fd"):
-        if os.readlink(f"/proc/{emulator.pid}/fd/{number}") == DEVICE_FILE:
-            process = os.pidfd_open(emulator.pid)
-            mine = int(ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, int(number), 0))
-            os.close(process)
-            if mine < 0:
-                raise OSError(ctypes.get_errno(), "pidfd_getfd")
-            return mine
-    raise SystemExit(f"process {emulator.pid} has no VFIO device open")
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(f"/proc/{emulator.pid}/fd/{number}") == DEVICE_FILE:
+                return int(number)
+    return None

@@ -17,14 +17,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 import scenarios
-from assigned import IVSHMEM, NVME, HostDevice, Machine, machine
+from assigned import GPU, IVSHMEM, NVME, HostDevice, Kind, Machine, machine
 from blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
 from bulk_traffic import BulkTraffic
 from drivers.request import DeviceNeedsReset, wait_until
 from machines.qtest_client import EmulatorError
 from net_traffic import NetTraffic, Network
-from revocations import BusReset, FunctionLevelReset, GuestsWay, MemoryEnable, Outside, PowerDown
-from scenarios import BULK, EAGER, HEADERS, NET, OUTSIDE, ZEROES, Result, Storm
+from revocations import (
+    BusReset,
+    Enumeration,
+    FunctionLevelReset,
+    GuestsWay,
+    MemoryEnable,
+    Outside,
+    PowerDown,
+    Unplug,
+)
+from scenarios import BULK, HEADERS, NET, NEVER_REVIVING, NVGRACE, OUTSIDE, ZEROES, Result, Storm
 from traffic import Traffic
 
 SLOT = 8
@@ -41,6 +50,8 @@ GUESTS_WAYS: dict[str, Callable[[Machine], GuestsWay]] = {
     scenarios.BUS_RESET: BusReset,
     scenarios.FUNCTION_RESET: FunctionLevelReset,
     scenarios.POWER_DOWN: PowerDown,
+    scenarios.ENUMERATION: Enumeration,
+    scenarios.UNPLUG: Unplug,
 }
 
 
@@ -108,7 +119,7 @@ class Carried:
 
         What goes past the emulator tells it nothing: a mapping that doesn't revive is missed by the first accesses.
         """
-        if self._storm.driver == EAGER and self._storm.way == OUTSIDE:
+        if self._storm.driver in NEVER_REVIVING and self._storm.way == OUTSIDE:
             any(self._quiet_batch() for _ in range(MISSING_BATCHES))
         return all(self._quiet_batch() for _ in range(QUIET_BATCHES))
 
@@ -167,12 +178,18 @@ def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
         )  # fmt: skip
 
 
+def kind_for(storm: Storm) -> Kind:
+    """The device that has what the storm needs."""
+    if storm.driver == NVGRACE:
+        return GPU
+    return NVME if storm.way in (scenarios.FUNCTION_RESET, scenarios.POWER_DOWN) else IVSHMEM
+
+
 def main() -> None:
     work = Path(sys.argv[1])
     with (work / scenarios.RESULTS_FILE).open("a", buffering=1) as results:
         for storm in scenarios.read(work):
-            has_power = storm.way in (scenarios.FUNCTION_RESET, scenarios.POWER_DOWN)
-            host = HostDevice(NVME if has_power else IVSHMEM, storm.driver)
+            host = HostDevice(kind_for(storm), storm.driver)
             made = carry_out(storm, host, work / f"{storm.variant}.messages")
             results.write(json.dumps(asdict(made)) + "\n")
 

@@ -23,6 +23,7 @@ from machines.qtest_client import EmulatorError
 DEVICE_CONTROL, FUNCTION_LEVEL_RESET = 8, 0x8000
 POWER_CAPABILITY, POWER_CONTROL, D0, D3HOT = 0x01, 4, 0, 3
 SECONDARY_BUS_RESET = 0x40
+BARS = 6
 LONGEST_PAUSE = 0.004
 
 
@@ -89,6 +90,36 @@ class PowerDown:
     def restore(self) -> None:
         self._machine.device.set_config16(self._control, D0)
         self._machine.place_device()
+
+
+class Enumeration:
+    """What a guest does that looks for its devices: it sizes all BARs while there is no memory, and places them."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def revoke(self) -> None:
+        device = self._machine.device
+        device.set_config16(pci.COMMAND, 0)
+        for register in range(pci.FIRST_BAR, pci.FIRST_BAR + 4 * BARS, 4):
+            device.set_config32(register, 0xFFFF_FFFF)
+            device.config32(register)
+
+    def restore(self) -> None:
+        self._machine.place_device()
+
+
+class Unplug:
+    """The guest switches the device's slot off; then the device is plugged in again."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def revoke(self) -> None:
+        self._machine.unplug()
+
+    def restore(self) -> None:
+        self._machine.plug()
 
 
 def _capability(function: pci.Function, kind: int) -> int:

@@ -25,6 +25,7 @@ import scenarios
 from blk_traffic import DISK_SIZE, MIB, SLOTS, ZeroesTraffic
 from machines import outer_vm
 from machines.error import MachineError
+from machines.outer_vm import OuterVm
 from scenarios import EAGER, Result, Storm
 
 MEMORY_SIZE = 8 * MIB
@@ -36,8 +37,12 @@ QCOW2_ROOM = 8 * MIB
 STORM_SECONDS, REVOCATION_SECONDS, TRIES = 240.0, 0.2, 3
 
 
-def run(storms: Sequence[Storm], work: Path, progress: Callable[[Result], None]) -> list[Result]:
+def run(
+    storms: Sequence[Storm], work: Path, progress: Callable[[Result], None], vm: OuterVm | None = None
+) -> list[Result]:
     """Carry the storms out in one outer VM, and those that it leaves undone in another one.
+
+    It is the usual one with the devices and drivers that the storms need, or the given one, which has them.
 
     An emulator that dies, hangs or errs gives a result. A VM that gives none says nothing of the emulator: Debian's
     kernel under TCG was seen to stall on busy hosts (its timers don't ring any more), in another storm each time.
@@ -52,10 +57,12 @@ def run(storms: Sequence[Storm], work: Path, progress: Callable[[Result], None])
 
     tries, done = TRIES, 0
     with tempfile.TemporaryDirectory(dir=work, prefix="module-") as scratch:
-        drivers = [eager_driver(Path(scratch))] if any(storm.driver == EAGER for storm in storms) else []
+        if vm is None:
+            drivers = (eager_driver(Path(scratch)),) if any(storm.driver == EAGER for storm in storms) else ()
+            vm = replace(outer_vm.usual(), devices=tuple(assignable_devices()), own_modules=drivers)
         while len(results) < len(storms):
             try:
-                _run_in_vm(storms[len(results) :], drivers, work, take)
+                _run_in_vm(vm, storms[len(results) :], work, take)
             except MachineError as error:
                 tries = tries - 1 if len(results) == done else TRIES - 1
                 done = len(results)
@@ -74,20 +81,18 @@ def eager_driver(folder: Path) -> Path:
 def why_no_eager_driver() -> str:
     """Why it can't be had here; nothing if it can."""
     kernel = outer_vm.debian_kernel()
-    if not kernel.image.name.startswith(f"vmlinuz-{EAGER_DRIVERS_KERNEL}."):
-        return f"it is for Linux {EAGER_DRIVERS_KERNEL}, and the outer VM has {kernel.image.name}"
+    if not kernel.version.startswith(f"{EAGER_DRIVERS_KERNEL}."):
+        return f"it is for Linux {EAGER_DRIVERS_KERNEL}, and the outer VM has {kernel.version}"
     missing = outer_vm.module_builder(kernel).missing_programs()
     return f"it is built with {' and '.join(missing)}, which isn't here" if missing else ""
 
 
-def _run_in_vm(storms: Sequence[Storm], drivers: Sequence[Path], work: Path, take: Callable[[str], None]) -> None:
+def _run_in_vm(vm: OuterVm, storms: Sequence[Storm], work: Path, take: Callable[[str], None]) -> None:
     scenarios.write(work, storms)
-    outer_vm.run(
-        outer_vm.debian_kernel(),
+    vm.run(
         work,
-        own_modules=drivers,
-        command=outer_vm.python(Path(__file__).with_name("inside.py"), str(work)),
-        devices=[*assignable_devices(), *_disks(work)],
+        command=vm.python(Path(__file__).with_name("inside.py"), str(work)),
+        devices=_disks(work),
         timeout=STORM_SECONDS + REVOCATION_SECONDS * max(storm.revocations for storm in storms),
         follow=work / scenarios.RESULTS_FILE,
         on_line=take,

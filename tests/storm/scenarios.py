@@ -10,10 +10,11 @@ from pathlib import Path
 
 BLK, HEADERS, ZEROES, NET, BULK = "virtio-blk", "virtio-blk, all in the BAR", "zeroes", "virtio-net", "bulk accesses"
 MEMORY_ENABLE, BUS_RESET, FUNCTION_RESET, POWER_DOWN = "memory-enable", "bus reset", "function-level reset", "D3hot"
-OUTSIDE = "outside"
+ENUMERATION, UNPLUG, OUTSIDE = "enumeration", "unplugged and plugged in", "outside"
 PATCHED, STOCK, DIRECT = "patched", "stock", "patched, direct"
-# The kernel's drivers: vfio-pci, and the one in eager_driver/, whose mappings never revive.
-VFIO_PCI, EAGER = "vfio-pci", "vfio_pci_eager"
+# The kernel's drivers: vfio-pci, and those whose mappings never revive: ours in eager_driver/, and NVIDIA's.
+VFIO_PCI, EAGER, NVGRACE = "vfio-pci", "vfio_pci_eager", "nvgrace_gpu_vfio_pci"
+NEVER_REVIVING = (EAGER, NVGRACE)
 PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"
 
 
@@ -90,7 +91,7 @@ def survived(emulator: str) -> list[Storm]:
     ]
 
 
-def survived_eager(emulator: str) -> list[Storm]:
+def survived_eager(emulator: str, driver: str = EAGER) -> list[Storm]:
     """The storms that the patched emulator must survive where the kernel's mappings never revive."""
     storms = [
         Storm(PATCHED, emulator, BLK, MEMORY_ENABLE, 10, True),
@@ -105,8 +106,10 @@ def survived_eager(emulator: str) -> list[Storm]:
         Storm(PATCHED, emulator, BLK, BUS_RESET, 4, True),
         Storm(PATCHED, emulator, BLK, FUNCTION_RESET, 4, True),
         Storm(PATCHED, emulator, BLK, POWER_DOWN, 5, True),
+        Storm(PATCHED, emulator, BLK, ENUMERATION, 5, True),
+        Storm(PATCHED, emulator, BLK, UNPLUG, 4, True),
     ]
-    return [replace(storm, driver=EAGER) for storm in storms]
+    return [replace(storm, driver=driver) for storm in storms]
 
 
 def deadly(patched: str, stock: str | None) -> list[Storm]:
@@ -115,9 +118,9 @@ def deadly(patched: str, stock: str | None) -> list[Storm]:
     return [*storms, *([Storm(STOCK, stock, BULK, OUTSIDE, 400)] if stock else [])]
 
 
-def deadly_eager(stock: str | None) -> list[Storm]:
+def deadly_eager(stock: str | None, driver: str = EAGER) -> list[Storm]:
     """The same where the kernel's mappings never revive: stock dies of the first access."""
-    return [Storm(STOCK, stock, BULK, MEMORY_ENABLE, 1, driver=EAGER)] if stock else []
+    return [Storm(STOCK, stock, BULK, MEMORY_ENABLE, 1, driver=driver)] if stock else []
 
 
 def write(work: Path, storms: Sequence[Storm]) -> None:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What takes a BAR away while requests are in flight, with NVIDIA's driver for a GH200's GPU: all works again afterwards.
+
+One outer VM is run for all of these tests. RAM_DEVICE_ARM64 names the emulator, built for arm64.
+"""
+
+from __future__ import annotations
+
+import pytest
+import run_storm
+from blk_traffic import SLOTS
+from machines import emulators
+from machines.error import NotAvailable
+from places import LINUX_6_12
+from scenarios import OUTSIDE, Result, Storm
+from storms import for_check
+
+Report = dict[Storm, Result]
+PLANNED = for_check("emulator")
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What one run of the outer VM has shown, for each storm as it is planned here."""
+    ours = str(emulators.wanted("arm64").resolve())
+    work = tmp_path_factory.mktemp("storms")
+    try:
+        vm = LINUX_6_12.outer_vm(work)
+    except NotAvailable as reason:
+        pytest.skip(f"no arm64 host: {reason}")
+    results = run_storm.run(for_check(ours), work, lambda made: print(run_storm.line(made)), vm)
+    return dict(zip(PLANNED, results, strict=True))
+
+
+def name(storm: Storm) -> str:
+    return storm.sentence()
+
+
+@pytest.mark.parametrize("storm", PLANNED, ids=name)
+def test_the_emulator_lives_and_all_works_again_with_the_contents_that_must_be(report: Report, storm: Storm) -> None:
+    made = report[storm]
+    assert made.signal is None, made.message
+    assert made.wrong == ()
+    assert made.revocations >= storm.revocations
+    assert made.works, made.message
+
+
+@pytest.mark.parametrize("storm", PLANNED, ids=name)
+def test_every_request_was_answered(report: Report, storm: Storm) -> None:
+    made = report[storm]
+    assert made.given_up == 0
+    assert made.ok + made.error > 0
+    assert (made.ok + made.error) % SLOTS == 0
+
+
+@pytest.mark.parametrize("storm", PLANNED, ids=name)
+def test_mapping_anew_leaves_no_more_mappings_than_before(report: Report, storm: Storm) -> None:
+    before, after = report[storm].mappings
+    assert after == before > 0
+
+
+@pytest.mark.parametrize("storm", [storm for storm in PLANNED if storm.way != OUTSIDE], ids=name)
+def test_no_request_fails_that_had_its_data_when_the_guest_took_the_bar_away(report: Report, storm: Storm) -> None:
+    assert report[storm].error == 0
+
