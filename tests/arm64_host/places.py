@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,13 +19,18 @@ NVME = (0x1B36, 0x0010)
 
 @dataclass(frozen=True)
 class Host:
-    """An arm64 host, by what its kernel is, and which device has a GPU's memory."""
+    """An arm64 host: Debian's kernel of a suite, with pages of 4 or 16 KiB, and which device has a GPU's memory."""
 
     name: str
     suite: str
     flavour: str = arm64_host.PAGES_4K
     device: str = "nvme,serial=gpu"
     device_ids: tuple[int, int] = NVME
+
+    @property
+    def has_power(self) -> bool:
+        """Whether its device has power states and a reset of its own."""
+        return self.device_ids == NVME
 
     def outer_vm(self, work: Path) -> OuterVm:
         """The host with the devices that have the memory; NotAvailable says why it can't be had."""
@@ -52,7 +56,7 @@ class Host:
 
 
 CACHEABLE, WRITE_COMBINING, DEVICE = "nvgrace-gpu, BAR 4", "nvgrace-gpu, BAR 2", "vfio-pci"
-LINUX_6_12 = Host("Linux 6.12", arm64_host.STABLE)
-LINUX_6_12_16K = Host("Linux 6.12, pages of 16 KiB", arm64_host.STABLE, arm64_host.PAGES_16K)
-LINUX_7 = Host("Linux 7", arm64_host.UNSTABLE, device="bochs-display", device_ids=assigned.BOCHS_DISPLAY)
+LINUX_6_12 = Host("linux-6.12", arm64_host.STABLE)
+LINUX_6_12_16K = Host("linux-6.12-16k", arm64_host.STABLE, arm64_host.PAGES_16K)
+LINUX_7 = Host("linux-7", arm64_host.UNSTABLE, device="bochs-display", device_ids=assigned.BOCHS_DISPLAY)
 HOSTS = (LINUX_6_12, LINUX_7, LINUX_6_12_16K)

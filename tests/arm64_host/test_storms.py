@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What takes a BAR away while requests are in flight, with NVIDIA's driver for a GH200's GPU: all works again afterwards.
+"""What takes a BAR away while requests are in flight, on NVIDIA's driver for a GH200's GPU: all works again afterwards.
 
 One outer VM is run for all of these tests. RAM_DEVICE_ARM64 names the emulator, built for arm64.
 """

@@ -7,7 +7,7 @@ The VM's emulator is Debian's newest, which lets unaligned accesses to Device me
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from machines import debian, outer_vm
 from machines.error import NotAvailable
 from machines.kernel_module import Builder
 from machines.newest_qemu import newest_qemu
-from machines.outer_vm import Kernel, Machine
+from machines.outer_vm import AARCH64, Kernel, Machine
 
 ARCHITECTURE, COMPILER_PREFIX = "arm64", "aarch64-linux-gnu-"
 STABLE, UNSTABLE = "trixie", debian_source.UNSTABLE
@@ -24,8 +24,6 @@ PAGES_4K, PAGES_16K = "arm64", "arm64-16k"
 # Debian's own emulator brings the libraries that ours needs, too.
 PROGRAMS = ("python3", "coreutils", "qemu-system-arm")
 DEBIANS_EMULATOR = "/usr/bin/qemu-system-aarch64"
-ARGUMENTS = ("-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "max")
-COMMAND_LINE = "console=ttyAMA0 quiet panic=-1"
 # modpost of kbuild is for the C library of its release, and is run with that: it needn't be this machine's.
 MODPOST = """#!/bin/sh
 here=${0%/*}
@@ -57,7 +55,7 @@ class Release:
     @property
     def module_builder(self) -> Builder:
         headers = f"linux-headers-{self.kernel.version}"
-        return Builder(self.root / "usr" / "src" / headers, ARCHITECTURE, COMPILER_PREFIX, True)
+        return Builder(self.root / "usr" / "src" / headers, AARCH64.architecture, COMPILER_PREFIX, True)
 
 
 def stanzas(suite: str) -> str:
@@ -78,7 +76,7 @@ def machine(release: Release, folder: Path) -> Machine:
     """The outer VM's machine; its emulator is made one program in the folder."""
     usr = debian.filled(debian.cache_folder() / "arm64-programs", _download_programs) / "usr"
     emulator = str(newest_qemu().script(folder))
-    return Machine(emulator, ARGUMENTS, COMMAND_LINE, str(release.busybox), "/usr/bin/python3", usr)
+    return replace(AARCH64, emulator=emulator, busybox=str(release.busybox), python="/usr/bin/python3", usr=usr)
 
 
 def _download_programs(folder: Path) -> None:

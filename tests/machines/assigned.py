@@ -20,6 +20,11 @@ def find(vendor: int, device: int) -> str:
     raise SystemExit(f"the outer VM has no PCI function {vendor:04x}:{device:04x}")
 
 
+def is_there(vendor: int, device: int) -> bool:
+    """Whether the outer VM has a function with these IDs."""
+    return any(_ids(function) == (vendor, device) for function in FUNCTIONS.iterdir())
+
+
 def give_to_vfio(address: str, driver: str = "vfio-pci") -> None:
     """Bind the function at this address to vfio-pci, or to another driver of its kind, whatever it is bound to."""
     function = FUNCTIONS / address

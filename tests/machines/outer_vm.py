@@ -10,6 +10,7 @@ VM is of another architecture than the host, a /usr of its own takes the place o
 from __future__ import annotations
 
 import functools
+import platform
 import shlex
 import shutil
 import subprocess
@@ -23,10 +24,8 @@ from machines import debian, initramfs
 from machines.error import MachineError
 from machines.kernel_module import Builder
 
-KERNEL_PACKAGE = "linux-image-amd64"
 MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "vfio_iommu_type1", "vfio_pci")
-# Each program that the VM takes from the host, and the Debian package that has it.
-PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static"}
+BUSYBOX_PACKAGE = "busybox-static"
 
 COMMON = ("-accel", "tcg", "-smp", "2", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot")
 SHARED = "security_model=none,multidevs=remap"
@@ -54,10 +53,14 @@ OTHER_USR = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loo
 class Machine:
     """A machine that the outer VM can be: its emulator and the arguments that make it, and what its kernel is told.
 
-    `busybox` and `python` are programs for it. `usr` is what it has in /usr if that isn't the host's, and `python` is
-    in there then.
+    The architecture is as the kernel calls it. `emulator_package` and `kernel_package` are Debian's on a host of that
+    architecture. `busybox` and `python` are programs for it. `usr` is what it has in /usr if that isn't the host's, and
+    `python` is in there then.
     """
 
+    architecture: str
+    emulator_package: str
+    kernel_package: str
     emulator: str
     arguments: tuple[str, ...]
     kernel_command_line: str
@@ -68,12 +71,28 @@ class Machine:
 
 # Without no_timer_check the kernel counts ticks at boot, and panics where a busy host lets too few of them come.
 X86_64 = Machine(
-    "qemu-system-x86_64",
-    ("-M", "q35,kernel-irqchip=off", "-cpu", "max", "-device", "intel-iommu,caching-mode=on"),
-    "console=ttyS0 quiet panic=-1 intel_iommu=on no_timer_check",
-    "busybox",
-    sys.executable,
+    architecture="x86_64",
+    emulator_package="qemu-system-x86",
+    kernel_package="linux-image-amd64",
+    emulator="qemu-system-x86_64",
+    arguments=("-M", "q35,kernel-irqchip=off", "-cpu", "max", "-device", "intel-iommu,caching-mode=on"),
+    kernel_command_line="console=ttyS0 quiet panic=-1 intel_iommu=on no_timer_check",
+    busybox="busybox",
+    python=sys.executable,
 )
+AARCH64 = Machine(
+    architecture="arm64",
+    emulator_package="qemu-system-arm",
+    kernel_package="linux-image-arm64",
+    emulator="qemu-system-aarch64",
+    arguments=("-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "max"),
+    kernel_command_line="console=ttyAMA0 quiet panic=-1",
+    busybox="busybox",
+    python=sys.executable,
+)
+# The usual one: of the host's architecture.
+USUAL = AARCH64 if platform.machine() == "aarch64" else X86_64
+KERNEL_PACKAGE = USUAL.kernel_package
 
 
 @dataclass(frozen=True)
@@ -91,8 +110,9 @@ class Kernel:
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages of the programs that aren't here."""
-    return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    """The Debian packages of the programs that the usual one takes from the host, and that aren't here."""
+    programs = {USUAL.emulator: USUAL.emulator_package, USUAL.busybox: BUSYBOX_PACKAGE}
+    return [package for program, package in programs.items() if shutil.which(program) is None]
 
 
 def debian_kernel() -> Kernel:
@@ -114,7 +134,7 @@ def module_builder(kernel: Kernel) -> Builder:
     """What modules for this kernel are built with, from the cache; it is downloaded when the cache hasn't got it."""
     headers = f"linux-headers-{kernel.version}"
     root = debian.filled(debian.cache_folder() / headers, functools.partial(_download_headers, headers))
-    return Builder(root / "usr" / "src" / headers, "x86_64")
+    return Builder(root / "usr" / "src" / headers, USUAL.architecture)
 
 
 def _download_headers(headers: str, folder: Path) -> None:
@@ -124,7 +144,7 @@ def _download_headers(headers: str, folder: Path) -> None:
     apt.unpack(headers, folder)
 
 
-def python(script: Path, *arguments: str, machine: Machine = X86_64) -> list[str]:
+def python(script: Path, *arguments: str, machine: Machine = USUAL) -> list[str]:
     """The command that runs a script of ours in the VM, with the modules that it has here."""
     tests = Path(__file__).resolve().parent.parent
     return [
@@ -145,7 +165,7 @@ def run(
     modules: Sequence[str] = (),
     own_modules: Sequence[Path] = (),
     memory_mib: int = 2048,
-    machine: Machine = X86_64,
+    machine: Machine = USUAL,
     kernel_arguments: str = "",
 ) -> None:
     """Run the command in the VM, and hand on each line that it adds to the file `follow` in the work folder.
@@ -226,7 +246,7 @@ class OuterVm:
 
 def usual() -> OuterVm:
     """The one that has all that the defaults of python() and run() say."""
-    return OuterVm(X86_64, debian_kernel())
+    return OuterVm(USUAL, debian_kernel())
 
 
 def _tail(console: Path, count: int = 40) -> str:
@@ -239,7 +259,7 @@ def _write_initramfs(
 ) -> None:
     busybox = shutil.which(machine.busybox)
     if busybox is None:
-        raise MachineError(f"{machine.busybox} not found: install busybox-static")
+        raise MachineError(f"{machine.busybox} not found: install {BUSYBOX_PACKAGE}")
     mounts = OTHER_USR if machine.usr else ""
     init = INIT.format(work=shlex.quote(str(work)), command=shlex.join(command), mounts=mounts)
     initramfs.write(target, init, Path(busybox), modules, {})

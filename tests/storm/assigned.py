@@ -16,7 +16,7 @@ from pathlib import Path
 from drivers import pci
 from drivers.pages import Pages
 from drivers.request import wait_until
-from machines.assigned import find, give_to_vfio
+from machines.assigned import BOCHS_DISPLAY, find, give_to_vfio
 from machines.qtest_client import Emulator, QTest
 
 PORT_SLOT, BEHIND_PORT = 2, 1
@@ -42,8 +42,8 @@ class Kind:
 IVSHMEM = Kind(0x1AF4, 0x1110, 2)
 # An NVMe controller's persistent memory region; it has a function-level reset and power states, which ivshmem hasn't.
 NVME = Kind(0x1B36, 0x0010, 4)
-# The same controller with a GPU's memory, which a driver lends it: nvgrace-gpu on an arm64 host.
-GPU = Kind(NVME.vendor, NVME.device, 4)
+# What nvgrace-gpu gives a GPU's memory on an arm64 host: the same controller, or a display.
+GPUS = (Kind(NVME.vendor, NVME.device, 4), Kind(*BOCHS_DISPLAY, 4))
 NVME_REGISTER_BAR, NVME_PMR_CONTROL, NVME_PMR_ENABLE = 0, 0xE04, 1
 
 
@@ -66,9 +66,10 @@ class Memory:
     def _made(self) -> mmap.mmap:
         return mmap.mmap(self._vfio_file, MEMORY_SIZE, offset=self._offset)
 
-    def map_anew(self) -> None:
-        """Let it be a new mapping; the BAR is there."""
+    def map_anew(self, vfio_file: int | None = None) -> None:
+        """Let it be a new mapping, if need be by another file of the device; the BAR is there."""
         self._mapping.close()
+        self._vfio_file = self._vfio_file if vfio_file is None else vfio_file
         self._mapping = self._made()
 
     def close(self) -> None:
@@ -124,8 +125,8 @@ class Machine:
         self.emulator.execute("device_add", self.properties)
         pci.set_slot_power(self.port, on=True)
         self.vfio_file = _taken_out(self.emulator)
-        self.memory = Memory(self.vfio_file, self.host.kind)
         self.place_device()
+        self.memory.map_anew(self.vfio_file)
 
     def place_device(self) -> pci.Bar:
         """Let the device's BARs be where they always are; after a reset it is to be done again."""
