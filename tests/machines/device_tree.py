@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 PCI_BUS = "pcie@10000000"
 
@@ -36,7 +36,10 @@ def cells(value: int) -> str:
 
 
 def _run(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise NotAvailable(f"a device tree is edited with {command[0]}: {error.strerror}") from None
     if done.returncode:
         raise MachineError(f"{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr}")
     return done.stdout

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from machines import arm64_host, debian, device_tree, outer_vm
 from machines.arm64_host import Release
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 from machines.outer_vm import OuterVm
 
 DRIVER = "nvgrace_gpu_vfio_pci"
@@ -55,6 +55,8 @@ def host(release: Release, work: Path, device: str) -> OuterVm:
 
 def driver(release: Release, folder: Path) -> Path:
     """The driver's module for that kernel."""
+    if missing := release.module_builder.missing_programs():
+        raise NotAvailable(f"nvgrace-gpu is built with {' and '.join(missing)}, which isn't here")
     source = folder / "nvgrace-gpu-source"
     source.mkdir()
     (source / "main.c").write_bytes((_source(release) / FOLDER / "main.c").read_bytes())

@@ -16,7 +16,7 @@ from pathlib import Path
 from drivers import pci
 from drivers.pages import Pages
 from drivers.request import wait_until
-from machines.assigned import BOCHS_DISPLAY, find, give_to_vfio
+from machines.assigned import BOCHS_DISPLAY, find, give_to_vfio, is_there
 from machines.qtest_client import Emulator, QTest
 
 PORT_SLOT, BEHIND_PORT = 2, 1
@@ -45,6 +45,11 @@ NVME = Kind(0x1B36, 0x0010, 4)
 # What nvgrace-gpu gives a GPU's memory on an arm64 host: the same controller, or a display.
 GPUS = (Kind(NVME.vendor, NVME.device, 4), Kind(*BOCHS_DISPLAY, 4))
 NVME_REGISTER_BAR, NVME_PMR_CONTROL, NVME_PMR_ENABLE = 0, 0xE04, 1
+
+
+def gpu() -> Kind:
+    """The device that has a GPU's memory."""
+    return next(kind for kind in GPUS if is_there(kind.vendor, kind.device))
 
 
 class HostDevice:

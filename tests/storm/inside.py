@@ -17,11 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import scenarios
-from assigned import GPUS, IVSHMEM, NVME, HostDevice, Kind, Machine, machine
+from assigned import IVSHMEM, NVME, HostDevice, Kind, Machine, gpu, machine
 from blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
 from bulk_traffic import BulkTraffic
 from drivers.request import DeviceNeedsReset, wait_until
-from machines.assigned import is_there
 from machines.qtest_client import EmulatorError
 from net_traffic import NetTraffic, Network
 from revocations import (
@@ -182,7 +181,7 @@ def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
 def kind_for(storm: Storm) -> Kind:
     """The device that has what the storm needs."""
     if storm.driver == NVGRACE:
-        return next(kind for kind in GPUS if is_there(kind.vendor, kind.device))
+        return gpu()
     return NVME if storm.way in (scenarios.FUNCTION_RESET, scenarios.POWER_DOWN) else IVSHMEM
 
 

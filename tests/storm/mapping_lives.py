@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the outer VM: tries, for each of the kernel's drivers, when a mapping of a BAR can be accessed.
 
-    mapping_lives.py WORK
+    mapping_lives.py WORK DRIVER...
 
 Writes an Observed as a line of JSON for each access to WORK/observed.jsonl. Each is made in a process of its own, which
 a bus error may end.
@@ -19,9 +19,9 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from assigned import CONFIG_REGION, IVSHMEM, MEMORY_SIZE, HostDevice, region
+from assigned import CONFIG_REGION, IVSHMEM, MEMORY_SIZE, HostDevice, gpu, region
 from drivers import pci
-from scenarios import EAGER, VFIO_PCI
+from scenarios import NVGRACE
 from vfio_device import VfioDevice
 
 OBSERVED_FILE = "observed.jsonl"
@@ -49,8 +49,9 @@ class Observed:
 class Tried:
     """A device whose mappings are tried; they keep it open."""
 
-    def __init__(self, device: VfioDevice) -> None:
+    def __init__(self, device: VfioDevice, bar: int) -> None:
         self._device = device
+        self._bar = bar
         self._mappings: set[int] = set()
 
     def close(self) -> None:
@@ -64,7 +65,7 @@ class Tried:
 
     def mapped(self) -> int:
         """The address of a new mapping of the BAR."""
-        offset = region(IVSHMEM.memory_bar)
+        offset = region(self._bar)
         mapping = _checked(libc.mmap(None, MEMORY_SIZE, READ_AND_WRITE, SHARED, self._device.file, offset))
         self._mappings.add(mapping)
         return mapping
@@ -118,9 +119,11 @@ def accessed(mapping: int) -> tuple[int | None, int | None]:
 
 
 def main() -> None:
-    with (Path(sys.argv[1]) / OBSERVED_FILE).open("a", buffering=1) as observed:
-        for driver in (VFIO_PCI, EAGER):
-            with closing(Tried(VfioDevice(HostDevice(IVSHMEM, driver).address))) as tried:
+    work, *drivers = sys.argv[1:]
+    with (Path(work) / OBSERVED_FILE).open("a", buffering=1) as observed:
+        for driver in drivers:
+            kind = gpu() if driver == NVGRACE else IVSHMEM
+            with closing(Tried(VfioDevice(HostDevice(kind, driver).address), kind.memory_bar)) as tried:
                 for what, mapping in tried.steps():
                     observed.write(json.dumps(asdict(Observed(driver, what, *accessed(mapping)))) + "\n")
 

@@ -41,7 +41,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> list[Observed]:
     outer_vm.run(
         outer_vm.debian_kernel(),
         work,
-        command=outer_vm.python(Path(mapping_lives.__file__), str(work)),
+        command=outer_vm.python(Path(mapping_lives.__file__), str(work), VFIO_PCI, EAGER),
         devices=run_storm.assignable_devices(),
         timeout=VM_SECONDS,
         follow=work / mapping_lives.OBSERVED_FILE,
