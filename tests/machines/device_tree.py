@@ -12,20 +12,27 @@ from pathlib import Path
 from machines.error import MachineError, NotAvailable
 
 PCI_BUS = "pcie@10000000"
+# A root port, and the function behind it.
+NODE = """
+port@{slot:x},0 {{
+    device_type = "pci"; reg = <{function:#x} 0 0 0 0>; #address-cells = <3>; #size-cells = <2>; ranges;
+    function@0,0 {{ reg = <0 0 0 0 0>; {properties} }};
+}};
+"""
 
 
-def with_pci_function(emulator: Sequence[str], slot: int, properties: str, folder: Path) -> Path:
-    """The tree of the machine that the command makes, where the function in this slot has these properties too."""
+def with_function_behind_port(emulator: Sequence[str], slot: int, properties: str, folder: Path) -> Path:
+    """The tree of the machine that the command makes, where the function behind the port in this slot has properties."""
     (machine_at,) = [place for place, word in enumerate(emulator) if word == "-M"]
     dumped, edited = folder / "dumped.dtb", folder / "machine.dtb"
     options = f"{emulator[machine_at + 1]},dumpdtb={dumped}"
     _run([*emulator[: machine_at + 1], options, *emulator[machine_at + 2 :]])
     source = _run(["dtc", "-q", "-I", "dtb", "-O", "dts", str(dumped)])
-    node = f"dev@{slot:x},0 {{ reg = <{slot << 11:#x} 0 0 0 0>; {properties} }};"
-    begin, count = re.subn(rf"^(\s*{PCI_BUS} \{{.*?)(^\s*\}};)", rf"\1{node}\n\2", source, 1, re.MULTILINE | re.DOTALL)
+    node = NODE.format(slot=slot, function=slot << 11, properties=properties)
+    text, count = re.subn(rf"^(\s*{PCI_BUS} \{{.*?)(^\s*\}};)", rf"\1{node}\n\2", source, 1, re.MULTILINE | re.DOTALL)
     if not count:
         raise MachineError(f"the machine's device tree has no {PCI_BUS}")
-    (folder / "machine.dts").write_text(begin)
+    (folder / "machine.dts").write_text(text)
     _run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(edited), str(folder / "machine.dts")])
     return edited
 

@@ -46,9 +46,11 @@ def host(release: Release, work: Path, device: str) -> OuterVm:
     properties = f"nvidia,gpu-mem-base-pa = {device_tree.cells(RAM + RAM_SIZE)};"
     properties += f"nvidia,gpu-mem-size = {device_tree.cells(MEMORY_SIZE)};"
     command = [machine.emulator, *machine.arguments, *outer_vm.COMMON, "-m", str(total), *devices]
-    tree = device_tree.with_pci_function(command, SLOT, properties, work)
+    tree = device_tree.with_function_behind_port(command, SLOT, properties, work)
     return OuterVm(
-        machine, release.kernel, (*devices, "-dtb", str(tree), "-device", f"{device},addr={SLOT:x}.0"),
+        machine, release.kernel,
+        (*devices, "-dtb", str(tree), "-device", f"pcie-root-port,id=gpu-port,chassis=1,slot=1,addr={SLOT:x}.0",
+         "-device", f"{device},bus=gpu-port"),
         (driver(release, work),), f"mem={RAM_SIZE // MIB}M", total,
     )  # fmt: skip
 
