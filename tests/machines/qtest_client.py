@@ -14,7 +14,7 @@ from types import TracebackType
 from machines import process_group
 
 REPLY_SECONDS = 60.0
-ENDING_SECONDS = 2.0
+ENDING_SECONDS = 20.0
 SIGNALLED, SIGNALS = 128, range(1, 32)
 
 
