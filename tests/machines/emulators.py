@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def wanted(variant: str) -> Path:
     if emulator is None:
         pytest.skip(f"RAM_DEVICE_{variant.upper()} names no emulator to test")
     return emulator
+
+
+def wanted_on_arm64() -> Path:
+    """The patched emulator for arm64 hosts, which is the native one there; without it the test is skipped."""
+    return wanted("patched" if platform.machine() == "aarch64" else "arm64").resolve()
 
 
 def want_outer_vm() -> None:

@@ -24,6 +24,7 @@ from machines import debian, initramfs
 from machines.error import MachineError
 from machines.kernel_module import Builder
 
+TESTS = Path(__file__).resolve().parents[1]
 MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "vfio_iommu_type1", "vfio_pci")
 BUSYBOX_PACKAGE = "busybox-static"
 
@@ -146,9 +147,8 @@ def _download_headers(headers: str, folder: Path) -> None:
 
 def python(script: Path, *arguments: str, machine: Machine = USUAL) -> list[str]:
     """The command that runs a script of ours in the VM, with the modules that it has here."""
-    tests = Path(__file__).resolve().parent.parent
     return [
-        "/usr/bin/env", f"PYTHONPATH={tests}:{tests.parent / 'scripts'}",
+        "/usr/bin/env", f"PYTHONPATH={TESTS}:{TESTS.parent / 'scripts'}",
         machine.python, "-B", "-S", str(script.resolve()), *arguments,
     ]  # fmt: skip
 
@@ -175,6 +175,8 @@ def run(
     the console's last lines, if no such line comes for `timeout` seconds or the command fails.
     """
     work = work.resolve()
+    if machine.usr and any(path.is_relative_to("/usr") for path in (work, TESTS)):
+        raise MachineError(f"the outer VM has another /usr, so {work} and {TESTS} must both be elsewhere")
     console, exit_status = work / "console.log", work / "exit-status"
     exit_status.unlink(missing_ok=True)
     follow.unlink(missing_ok=True)
