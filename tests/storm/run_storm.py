@@ -38,7 +38,11 @@ STORM_SECONDS, REVOCATION_SECONDS, TRIES = 240.0, 0.2, 3
 
 
 def run(
-    storms: Sequence[Storm], work: Path, progress: Callable[[Result], None], vm: OuterVm | None = None
+    storms: Sequence[Storm],
+    work: Path,
+    progress: Callable[[Result], None],
+    vm: OuterVm | None = None,
+    storm_seconds: float = STORM_SECONDS,
 ) -> list[Result]:
     """Carry the storms out in one outer VM, and those that it leaves undone in another one.
 
@@ -62,7 +66,7 @@ def run(
             vm = replace(outer_vm.usual(), devices=tuple(assignable_devices()), own_modules=drivers)
         while len(results) < len(storms):
             try:
-                _run_in_vm(vm, storms[len(results) :], work, take)
+                _run_in_vm(vm, storms[len(results) :], work, storm_seconds, take)
             except MachineError as error:
                 tries = tries - 1 if len(results) == done else TRIES - 1
                 done = len(results)
@@ -87,13 +91,15 @@ def why_no_eager_driver() -> str:
     return f"it is built with {' and '.join(missing)}, which isn't here" if missing else ""
 
 
-def _run_in_vm(vm: OuterVm, storms: Sequence[Storm], work: Path, take: Callable[[str], None]) -> None:
+def _run_in_vm(
+    vm: OuterVm, storms: Sequence[Storm], work: Path, storm_seconds: float, take: Callable[[str], None]
+) -> None:
     scenarios.write(work, storms)
     vm.run(
         work,
         command=vm.python(Path(__file__).with_name("inside.py"), str(work)),
         devices=_disks(work),
-        timeout=STORM_SECONDS + REVOCATION_SECONDS * max(storm.revocations for storm in storms),
+        timeout=storm_seconds + REVOCATION_SECONDS * max(storm.revocations for storm in storms),
         follow=work / scenarios.RESULTS_FILE,
         on_line=take,
     )

@@ -42,7 +42,7 @@ from transfers import (
 )
 
 STOCK, PATCHED = "stock", "patched"
-TIMEOUT = 600.0
+TIMEOUT = 1200.0
 
 
 @dataclass(frozen=True)
