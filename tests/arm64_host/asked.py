@@ -13,6 +13,7 @@ from transfers import KIB, Compared
 OURS, STOCK, DIRECT = "ours", "Debian's", "x-ram-device-direct=on"
 BUFFERED, NATIVE, IO_URING = "cache=writeback,aio=threads", "cache=none,aio=native", "cache=none,aio=io_uring"
 MEMORIES = (CACHEABLE, WRITE_COMBINING, DEVICE)
+SIZES = (512, 4 * KIB, 8 * KIB, 64 * KIB, 1024 * KIB)
 FEW_SIZES = (512, 8 * KIB, 1024 * KIB)
 # Debian's build has qtest as a module, in no package: its CPU is stopped instead.
 STOPPED = ("-accel", "tcg", "-S")
@@ -44,7 +45,7 @@ class Asked:
                 descriptor_counts=(1,),
             )  # fmt: skip
         if self.drive == BUFFERED:
-            return Compared(self.name, ours, memory=memory, drive=self.drive)
+            return Compared(self.name, ours, sizes=SIZES, memory=memory, drive=self.drive)
         return Compared(self.name, ours, sizes=FEW_SIZES, memory=memory, drive=self.drive, descriptor_counts=(1,))
 
 

@@ -44,7 +44,7 @@ def revocations(host: Host, ours: Path, work: Path, say: Say) -> list[Result]:
     """All storms on that host."""
     vm = host.outer_vm(emptied(work))
     planned = storms.all_storms(str(ours), host.has_power)
-    return run_storm.run(planned, work, lambda result: say(run_storm.line(result)), vm)
+    return run_storm.run(planned, work, lambda result: say(run_storm.line(result)), vm, storms.SECONDS)
 
 
 def emptied(work: Path) -> Path:

@@ -26,7 +26,7 @@ OURS_ASKED = [made for made in asked.FOR_CHECK if made.who == OURS]
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What one run of the outer VM has shown."""
-    ours = emulators.wanted("arm64").resolve()
+    ours = emulators.wanted_on_arm64()
     work = tmp_path_factory.mktemp("arm64-host")
     try:
         vm = LINUX_6_12.outer_vm(work)
@@ -37,7 +37,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.mark.parametrize("made", OURS_ASKED, ids=lambda made: made.name)
 def test_every_request_succeeds_with_the_contents_that_must_be(report: Report, made: Asked) -> None:
-    outcomes, compared = report.of(made.name), made.compared(emulators.wanted("arm64"), LINUX_6_12)
+    outcomes, compared = report.of(made.name), made.compared(emulators.wanted_on_arm64(), LINUX_6_12)
     assert len(outcomes) == len(compared.sizes) * len(compared.descriptor_counts) * len(DIRECTIONS)
     assert [outcome for outcome in outcomes if outcome.verdict != OK] == []
 

@@ -13,7 +13,7 @@ from machines import emulators
 from machines.error import NotAvailable
 from places import LINUX_6_12
 from scenarios import OUTSIDE, Result, Storm
-from storms import for_check
+from storms import SECONDS, for_check
 
 Report = dict[Storm, Result]
 PLANNED = for_check("emulator")
@@ -22,13 +22,13 @@ PLANNED = for_check("emulator")
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What one run of the outer VM has shown, for each storm as it is planned here."""
-    ours = str(emulators.wanted("arm64").resolve())
+    ours = str(emulators.wanted_on_arm64())
     work = tmp_path_factory.mktemp("storms")
     try:
         vm = LINUX_6_12.outer_vm(work)
     except NotAvailable as reason:
         pytest.skip(f"no arm64 host: {reason}")
-    results = run_storm.run(for_check(ours), work, lambda made: print(run_storm.line(made)), vm)
+    results = run_storm.run(for_check(ours), work, lambda made: print(run_storm.line(made)), vm, SECONDS)
     return dict(zip(PLANNED, results, strict=True))
 
 
