@@ -13,7 +13,7 @@ from types import TracebackType
 
 from machines import process_group
 
-REPLY_SECONDS = 60.0
+REPLY_SECONDS = 300.0
 ENDING_SECONDS = 20.0
 SIGNALLED, SIGNALS = 128, range(1, 32)
 
