@@ -28,6 +28,8 @@ def plugin(architecture: str) -> Instrument:
     emulator = f"qemu-{architecture}"
     if not shutil.which(emulator):
         raise NotAvailable(f"no {emulator} here: scripts/needs says which packages the tests want")
+    if "-plugin" not in _output([emulator, "--help"]):
+        raise NotAvailable(f"{emulator} has no plugins here, as Debian 13's, which is linked statically")
     folder = _built(emulator)
     span = f"from={windows.DEVICE:#x},to={windows.MARKERS + windows.MARKERS_LENGTH:#x}"
 

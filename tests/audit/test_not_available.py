@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from machines.error import MachineError, NotAvailable
+from plugin import plugin
 from programs import CRATE, WANTED, built
 
 
@@ -26,3 +27,12 @@ def test_a_compiler_that_is_not_here_is_unavailable(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(NotAvailable, match="no .* here: scripts/needs says which packages"):
         built(WANTED[0], tmp_path / "built")
+
+
+def test_an_emulator_without_plugins_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = tmp_path / "qemu-aarch64"
+    emulator.write_text("#!/bin/sh\necho usage: qemu-aarch64 program\n")
+    emulator.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(NotAvailable, match="qemu-aarch64 has no plugins here"):
+        plugin("aarch64")

@@ -32,7 +32,8 @@ def run(program: Program, cases: bytes, folder: Path) -> subprocess.CompletedPro
 
 def test_a_program_is_wanted_for_each_architecture_and_compiler() -> None:
     assert {str(wanted) for wanted in WANTED} == {
-        "x86_64-current", "x86_64-distribution", "x86_64-emulator", "aarch64-current", "aarch64-distribution"
+        "x86_64-current", "x86_64-distribution", "x86_64-emulator",
+        "aarch64-current", "aarch64-distribution", "aarch64-emulator",
     }  # fmt: skip
 
 
