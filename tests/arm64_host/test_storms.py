@@ -6,9 +6,9 @@ One outer VM is run for all of these tests. RAM_DEVICE_ARM64 names the emulator,
 
 from __future__ import annotations
 
+import expected
 import pytest
 import run_storm
-from blk_traffic import SLOTS
 from machines import emulators
 from machines.error import NotAvailable
 from places import LINUX_6_12
@@ -38,25 +38,17 @@ def name(storm: Storm) -> str:
 
 @pytest.mark.parametrize("storm", PLANNED, ids=name)
 def test_the_emulator_lives_and_all_works_again_with_the_contents_that_must_be(report: Report, storm: Storm) -> None:
-    made = report[storm]
-    assert made.signal is None, made.message
-    assert made.wrong == ()
-    assert made.revocations >= storm.revocations
-    assert made.works, made.message
+    expected.lives_and_works(report[storm])
 
 
 @pytest.mark.parametrize("storm", PLANNED, ids=name)
 def test_every_request_was_answered(report: Report, storm: Storm) -> None:
-    made = report[storm]
-    assert made.given_up == 0
-    assert made.ok + made.error > 0
-    assert (made.ok + made.error) % SLOTS == 0
+    expected.every_request_was_answered(report[storm])
 
 
 @pytest.mark.parametrize("storm", PLANNED, ids=name)
 def test_mapping_anew_leaves_no_more_mappings_than_before(report: Report, storm: Storm) -> None:
-    before, after = report[storm].mappings
-    assert after == before > 0
+    expected.as_many_mappings_as_before(report[storm])
 
 
 @pytest.mark.parametrize("storm", [storm for storm in PLANNED if storm.way != OUTSIDE], ids=name)

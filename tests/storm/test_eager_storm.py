@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import signal
 
+import expected
 import pytest
 import run_storm
 import scenarios
-from blk_traffic import SLOTS
 from machines import emulators
 from scenarios import BLK, BULK, EAGER, MEMORY_ENABLE, OUTSIDE, Result, Storm
 
@@ -44,18 +44,12 @@ def name(storm: Storm) -> str:
 
 @pytest.mark.parametrize("storm", SURVIVED, ids=name)
 def test_the_emulator_lives_and_all_works_again_with_the_contents_that_must_be(report: Report, storm: Storm) -> None:
-    made = report[storm]
-    assert made.signal is None, made.message
-    assert made.wrong == ()
-    assert made.revocations >= storm.revocations
-    assert made.works, made.message
+    expected.lives_and_works(report[storm])
 
 
 @pytest.mark.parametrize("storm", SURVIVED, ids=name)
 def test_mapping_anew_leaves_no_more_mappings_than_before(report: Report, storm: Storm) -> None:
-    before, after = report[storm].mappings
-    assert before > 0
-    assert after == before
+    expected.as_many_mappings_as_before(report[storm])
 
 
 @pytest.mark.parametrize("storm", SURVIVED, ids=name)
@@ -65,10 +59,7 @@ def test_some_requests_went_well_while_the_bar_came_and_went(report: Report, sto
 
 @pytest.mark.parametrize("storm", [storm for storm in SURVIVED if storm.traffic == BLK], ids=name)
 def test_every_request_of_virtio_blk_was_answered(report: Report, storm: Storm) -> None:
-    made = report[storm]
-    assert made.given_up == 0
-    assert made.ok + made.error > 0
-    assert (made.ok + made.error) % SLOTS == 0
+    expected.every_request_was_answered(report[storm])
 
 
 def test_each_access_after_memory_enable_is_set_again_is_made_whole(report: Report) -> None:

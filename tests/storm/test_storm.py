@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import signal
 
+import expected
 import pytest
 import run_storm
 import scenarios
-from blk_traffic import SLOTS
 from scenarios import BLK, BULK, MEMORY_ENABLE, OUTSIDE, STOCK, Result, Storm
 
 Report = dict[Storm, Result]
@@ -56,18 +56,12 @@ def of_patched(report: Report, traffic: str) -> list[Result]:
 
 @pytest.mark.parametrize("storm", SURVIVED, ids=name)
 def test_the_emulator_lives_and_all_works_again_with_the_contents_that_must_be(report: Report, storm: Storm) -> None:
-    made = report[storm]
-    assert made.signal is None, made.message
-    assert made.wrong == ()
-    assert made.revocations >= storm.revocations
-    assert made.works, made.message
+    expected.lives_and_works(report[storm])
 
 
 def test_every_request_of_virtio_blk_was_answered(report: Report) -> None:
     for made in of_patched(report, BLK):
-        assert made.given_up == 0
-        assert made.ok + made.error > 0
-        assert (made.ok + made.error) % SLOTS == 0
+        expected.every_request_was_answered(made)
 
 
 def test_some_writes_of_virtio_blk_met_the_bar_gone_and_some_did_not(report: Report) -> None:
