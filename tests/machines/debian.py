@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
-from debian_packages import ARCHITECTURES, MACHINES_OWN, Apt, apt_of, cache_folder, filled, unpacked
+import platform
+from contextlib import AbstractContextManager
 
-__all__ = ["ARCHITECTURES", "MACHINES_OWN", "Apt", "apt_of", "cache_folder", "filled", "newest_kernel_package", "unpacked"]
+from debian_packages import ARCHITECTURES, Apt, apt_of, cache_folder, filled, unpacked
+
+__all__ = ["ARCHITECTURES", "Apt", "apt_of", "apt_of_this_machine", "cache_folder", "filled", "unpacked"]
 
 
-def newest_kernel_package(meta_package: str) -> str:
-    """The kernel image that a meta package such as linux-image-amd64 stands for at present."""
-    return MACHINES_OWN.dependency(meta_package, r"linux-image-\S+")
+def apt_of_this_machine() -> AbstractContextManager[Apt]:
+    """apt for this machine's architecture, with lists that were fetched just now.
+
+    Of a kernel the mirrors keep the newest package only, and the machine's own lists may still name an older one.
+    """
+    return apt_of(ARCHITECTURES[platform.machine()])

@@ -55,5 +55,6 @@ def _download(folder: Path) -> None:
         headers = image.replace("image", "headers")
         for package in (image, headers, arm64.dependency(headers, r"linux-headers-\S+-common"), "busybox-static"):
             arm64.unpack(package, folder)
-        # The programs that take part in a build run here.
-        debian.MACHINES_OWN.unpack(arm64.dependency(headers, r"linux-kbuild-\S+"), folder)
+        kbuild = arm64.dependency(headers, r"linux-kbuild-\S+")
+    with debian.apt_of_this_machine() as own:  # its programs take part in a build
+        own.unpack(kbuild, folder)

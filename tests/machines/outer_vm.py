@@ -118,10 +118,12 @@ def missing_packages() -> list[str]:
 
 def debian_kernel() -> Kernel:
     """Debian's kernel from the cache; it is downloaded when the cache hasn't got it."""
-    folder = debian.cache_folder() / KERNEL_PACKAGE
-    if not folder.exists():
-        debian.unpacked(debian.newest_kernel_package(KERNEL_PACKAGE), folder)
-    return unpacked_kernel(folder)
+    return unpacked_kernel(debian.filled(debian.cache_folder() / KERNEL_PACKAGE, _download_kernel))
+
+
+def _download_kernel(folder: Path) -> None:
+    with debian.apt_of_this_machine() as apt:
+        apt.unpack(apt.dependency(KERNEL_PACKAGE, r"linux-image-\S+"), folder)
 
 
 def unpacked_kernel(folder: Path) -> Kernel:
@@ -139,10 +141,9 @@ def module_builder(kernel: Kernel) -> Builder:
 
 
 def _download_headers(headers: str, folder: Path) -> None:
-    apt = debian.MACHINES_OWN
-    for depends in (r"linux-headers-\S+-common", r"linux-kbuild-\S+"):
-        apt.unpack(apt.dependency(headers, depends), folder)
-    apt.unpack(headers, folder)
+    with debian.apt_of_this_machine() as apt:
+        parts = [apt.dependency(headers, depends) for depends in (r"linux-headers-\S+-common", r"linux-kbuild-\S+")]
+        apt.unpack_all([headers, *parts], folder)
 
 
 def python(script: Path, *arguments: str, machine: Machine = USUAL) -> list[str]:
