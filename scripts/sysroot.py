@@ -15,9 +15,9 @@ from debian_packages import Apt, apt_of, cache_folder, filled
 
 # What scripts/needs wants of libraries for a native build.
 LIBRARIES = ("libc6-dev", "libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "libslirp-dev", "libaio-dev",
-             "liburing-dev", "zlib1g-dev")  # fmt: skip
+             "liburing-dev", "zlib1g-dev", "libgnutls28-dev")  # fmt: skip
 # What they depend on and what does without: interpreters, tools, and NIS.
-IS_LIBRARY = r"^(lib(?!nsl|.*-bin$)|zlib1g|linux-libc-dev$|uuid-dev$)"
+IS_LIBRARY = r"^(lib(?!nsl|.*-bin$)|zlib1g|linux-libc-dev$|uuid-dev$|nettle-dev$)"
 
 
 def sysroot(architecture: str) -> Path:

@@ -23,8 +23,8 @@ OURS = sorted(path.stem for path in Path(__file__).resolve().parents[1].joinpath
 SLOW = "maps-2M-in-one-go"
 # What the users of the series need of QEMU's features, as configure has found them.
 FEATURES = {f"CONFIG_{name}" for name in (
-    "ATTR", "FDT", "HAVE_RUST", "LINUX_AIO", "LINUX_IO_URING", "PIXMAN", "PLUGIN", "SLIRP", "TCG", "VHOST", "VHOST_NET",
-    "VHOST_USER", "VHOST_VDPA", "VIRTFS")}  # fmt: skip
+    "ATTR", "FDT", "GNUTLS", "HAVE_RUST", "LINUX_AIO", "LINUX_IO_URING", "PIXMAN", "PLUGIN", "SLIRP", "TCG", "VHOST",
+    "VHOST_NET", "VHOST_USER", "VHOST_VDPA", "VIRTFS")}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
