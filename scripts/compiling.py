@@ -45,12 +45,13 @@ def ccache_folder() -> Path:
 
 def configure(place: Workplace, tree: Path, build: Path, words: list[str], python: Path, host: Host,
               log: Path | None = None) -> None:
-    """Configure the build folder, unless it was configured by the same command, compilers and QEMU scripts."""
+    """Configure the build folder, unless that was done by the same command, compilers and scripts, with the same packages."""
     seen = hashlib.sha256("\0".join(words).encode())
     for tool in ([*host.cc, "--version"], [host.rustc, "-vV"], [str(python), "-c", "import sys; print(sys.version)"]):
         seen.update(run(tool).encode())
     for name in ("configure", "pythondeps.toml", "scripts/meson-buildoptions.sh"):
         seen.update((tree / name).read_bytes())
+    seen.update((REPOSITORY / "scripts" / "needs").read_bytes())  # a feature comes with its package
     stamp = build / "configured"
     if stamp.is_file() and stamp.read_text() == seen.hexdigest():
         return
