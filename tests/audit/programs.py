@@ -14,6 +14,7 @@ from pathlib import Path
 import cases
 import compilers
 from crate_builds.library import CRATE, compile_crate
+from machines.debian import ARCHITECTURES
 from machines.error import MachineError, NotAvailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +94,8 @@ def emulator(architecture: str) -> Path:
     if not os.environ.get(variable):
         raise NotAvailable(f"no emulator for {architecture} hosts here: {variable or 'a cross build'} is missing")
     build = Path(os.environ[variable])
+    if not build.is_dir():
+        raise NotAvailable(f"no emulator for {architecture} hosts here: make ARCH={ARCHITECTURES[architecture]} builds it")
     if (build / REASON).is_file():
         raise NotAvailable(f"no emulator for {architecture} hosts: {(build / REASON).read_text()}")
     found = build / "qemu-system-aarch64"
