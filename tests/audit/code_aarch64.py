@@ -90,6 +90,14 @@ class AArch64:
         value = ~operands[1].imm if instruction.mnemonic == "movn" else operands[1].imm
         return whole(instruction.reg_name(operands[0].reg)), value
 
+    def stepped(self, instruction: Any) -> str | None:
+        """The register if the instruction adds a constant to one, and does nothing else."""
+        operands = instruction.operands
+        if instruction.mnemonic != "add" or operands[2].type != arm64_const.ARM64_OP_IMM:
+            return None
+        names = [instruction.reg_name(operand.reg) for operand in operands[:2]]
+        return names[0] if names[0] == names[1] == whole(names[0]) else None
+
     def effect(self, instruction: Any, state: State, image: Image) -> Effect:
         """Change the state as the instruction does, and tell the rest."""
         return Step(instruction, state, image).run()
@@ -193,7 +201,8 @@ class Step:
         register = whole(self.instruction.reg_name(operand.reg))
         access = Access(address, self.width(operand), is_load=is_load, is_store=not is_load, register=register,
                         is_plain=memory is not None and not (memory.index or memory.disp or has_writeback),
-                        is_move=SIMPLE.fullmatch(self.name) is not None, is_pair=is_pair, has_writeback=has_writeback)
+                        is_move=SIMPLE.fullmatch(self.name) is not None, is_pair=is_pair, has_writeback=has_writeback,
+                        base="" if memory is None else whole(self.instruction.reg_name(memory.base)))
         self.effect.accesses.append(access)
         if is_load:
             self.write(operand, load(access, index, self.state, self.image, is_signed="s" in self.name))

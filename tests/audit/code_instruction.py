@@ -42,6 +42,8 @@ class Access:
     has_writeback: bool = False
     # The general register that is loaded or stored.
     register: str = ""
+    # The general register that is the address, if it is one alone.
+    base: str = ""
 
 
 @dataclass
@@ -74,6 +76,9 @@ class Architecture(Protocol):
 
     def set_by_move(self, instruction: Any) -> tuple[str, int] | None:
         """The register and the value if the instruction moves a constant into a general register."""
+
+    def stepped(self, instruction: Any) -> str | None:
+        """The register if the instruction adds a constant to one, and does nothing else."""
 
 
 def load(access: Access, index: Value, state: State, image: Image, is_signed: bool) -> Value:

@@ -16,8 +16,8 @@ from code_image import Function, Image, exported, public
 from code_instruction import Access, Architecture, Effect, Flow
 from code_values import MIXED, NUMBER, Entry, State, Value, at
 
-# In bytes; those of the crate have two moves and a jump.
-LONGEST_FIXUP = 48
+# In bytes; those of the crate have up to nine moves and a jump.
+LONGEST_FIXUP = 96
 # A port is something in the frame of whoever calls.
 ARGUMENTS = {"number": NUMBER, "port": at("stack", 4096),
              **{kind: at(kind) for kind in ("struct", "buffer", "device", "source", "destination", "other struct")}}
@@ -54,7 +54,8 @@ class Paths:
         self._known: dict[tuple[object, ...], Path] = {}
         self._tables: set[int] = set()
         self._by_address = {function.address: function for function in image.functions.values()}
-        self._fixups = {fault.instruction: fault.fixup for fault in image.faults}
+        # Where execution goes on when an instruction faults.
+        self.fixup_of = {fault.instruction: fault.fixup for fault in image.faults}
 
     @cached_property
     def code(self) -> dict[int, Any]:
@@ -66,7 +67,7 @@ class Paths:
     def fixups(self) -> dict[int, list[Any]]:
         """The code of each fix-up by its address, up to the first instruction that isn't a move of a constant."""
         found = {}
-        for start in set(self._fixups.values()):
+        for start in set(self.fixup_of.values()):
             code: list[Any] = []
             for instruction in self.architecture.disassemble(self.image.data(start, LONGEST_FIXUP), start):
                 code.append(instruction)
@@ -158,8 +159,8 @@ class Paths:
         effect = self.architecture.effect(instruction, state, self.image)
         outcome.accesses = effect.accesses
         after = address + instruction.size
-        if address in self._fixups:
-            successors.append((self._fixups[address], before.copy()))
+        if address in self.fixup_of:
+            successors.append((self.fixup_of[address], before.copy()))
         if effect.flow in (Flow.NEXT, Flow.BRANCH):
             successors.append((after, state))
         if effect.flow is Flow.RETURN:

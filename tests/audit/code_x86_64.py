@@ -84,6 +84,14 @@ class X8664:
         whole, _ = REGISTERS[instruction.reg_name(operands[0].reg)]
         return whole, operands[1].imm
 
+    def stepped(self, instruction: Any) -> str | None:
+        """The register if the instruction adds a constant to one, and does nothing else."""
+        if instruction.mnemonic != "lea" or instruction.operands[1].mem.index or instruction.operands[1].mem.segment:
+            return None
+        names = [instruction.reg_name(register) for register in
+                 (instruction.operands[0].reg, instruction.operands[1].mem.base)]
+        return names[0] if names[0] == names[1] and REGISTERS[names[0]] == (names[0], 8) else None
+
     def effect(self, instruction: Any, state: State, image: Image) -> Effect:
         """Change the state as the instruction does, and tell the rest."""
         return Step(instruction, state, image).run()
@@ -221,7 +229,7 @@ class Step:
                       is_plain=bool(self.whole(memory.base)) and not (memory.index or memory.disp or memory.segment),
                       is_move=(self.instruction.mnemonic == "mov" and is_load != is_store
                                and REGISTERS.get(register, ("", 0))[1] == operand.size),
-                      register=REGISTERS.get(register, ("", 0))[0])
+                      register=REGISTERS.get(register, ("", 0))[0], base=self.whole(memory.base))
 
     def touch(self, access: Access, value: Value = MIXED, index: Value = MIXED, is_signed: bool = False) -> Value:
         """Make an access; what it loads."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from code_aarch64 import AArch64
+from code_fixups import faults_of_fixup
 from code_image import Image, Refused
 from code_instruction import Access, Architecture
 from code_paths import Finding, Paths
@@ -110,26 +111,6 @@ def faults_of_access(access: Access, is_in_table: bool, image: Image) -> Iterato
         yield "load of something that may change"
 
 
-def faults_of_fixup(access: Access, after: int, code: list[Any], architecture: Architecture) -> Iterator[str]:
-    """What is wrong with the code that is executed when one access faults.
-
-    A load gives all ones, whatever it is a note of 1 is made, and execution goes on right after the access.
-    """
-    if not code:
-        yield "fix-up that isn't there"
-        return
-    *moves, end = code
-    values = dict(move for instruction in moves if (move := architecture.set_by_move(instruction)))
-    if end.mnemonic not in ("jmp", "b") or end.operands[0].imm != after:
-        yield "fix-up that doesn't go on right after its access"
-    loaded = values.pop(access.register, None) if access.is_load else None
-    ones = (1 << 8 * access.width) - 1
-    if access.is_load and (loaded is None or loaded & ones != ones):
-        yield "fix-up that doesn't give all ones"
-    if list(values.values()) != [1] or len(moves) != len(values) + access.is_load:
-        yield "fix-up that does something else than to note the fault"
-
-
 def audit(program: Path, title: str = "") -> Audit:
     """Audit the crate in one linked program, whose name in the report is the title."""
     image = Image(program)
@@ -142,7 +123,7 @@ def audit(program: Path, title: str = "") -> Audit:
              for name in functions for instruction in paths.linear(image.functions[name])
              if instruction.address not in reached and not architecture.is_padding(instruction)}
 
-    table = {fault.instruction: fault.fixup for fault in image.faults}
+    table = paths.fixup_of
     device: dict[int, tuple[str, int]] = {}
     moves: dict[int, tuple[str, int]] = {}
     others: dict[int, set[str]] = {}
@@ -154,8 +135,7 @@ def audit(program: Path, title: str = "") -> Audit:
             instruction = reached[address]
             kinds = set(faults_of_access(access, address in table, image))
             if address in table:
-                kinds |= set(faults_of_fixup(access, address + instruction.size, paths.fixups[table[address]],
-                                             architecture))
+                kinds |= set(faults_of_fixup(paths, dict(path.accesses), address))
             problems |= {finding(kind, instruction) for kind in kinds}
             where = place(access)
             move = ("load" if access.is_load else "store", access.width)

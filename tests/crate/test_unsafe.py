@@ -55,7 +55,7 @@ def test_the_audit_names_every_unsafe_block() -> None:
 
 def test_all_assembly_is_in_one_file() -> None:
     with_assembly = {name: source.read_text().count("asm!(") for name, source in SOURCES.items()}
-    assert {name: number for name, number in with_assembly.items() if number} == {"arch/assembly.rs": 5}
+    assert {name: number for name, number in with_assembly.items() if number} == {"arch/assembly.rs": 7}
 
 
 def test_only_arch_asks_for_the_architecture() -> None:

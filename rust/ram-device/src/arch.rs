@@ -28,13 +28,13 @@ mod volatile;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::MISALIGNED;
+pub use aarch64::{device_load_eight, device_store_eight, MISALIGNED};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub use assembly::opaque;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub use volatile::{opaque, MISALIGNED};
+pub use volatile::{device_load_eight, device_store_eight, opaque, MISALIGNED};
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::MISALIGNED;
+pub use x86_64::{device_load_eight, device_store_eight, MISALIGNED};
 
 #[cfg(all(
     target_os = "linux",

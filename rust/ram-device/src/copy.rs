@@ -62,12 +62,36 @@ impl<const IS_WRITE: bool> Sides<IS_WRITE> {
         }
     }
 
+    /// Moves eight words.
+    ///
+    /// # Safety
+    ///
+    /// As [`Sides::word`], for eight words.
+    #[inline(always)]
+    unsafe fn eight_words<P: Port>(self, port: &mut P) {
+        let mut words = [0; 8];
+        if IS_WRITE {
+            for (i, word) in words.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for both sides.
+                *word = unsafe { u64::ram_load(self.ram.wrapping_add(i * 8)) };
+            }
+            // SAFETY: the same.
+            unsafe { port.store_eight(self.device, words) }
+        } else {
+            // SAFETY: the same.
+            words = unsafe { port.load_eight(self.device) };
+            for (i, word) in words.into_iter().enumerate() {
+                // SAFETY: the same.
+                unsafe { u64::ram_store(self.ram.wrapping_add(i * 8), word) }
+            }
+        }
+    }
+
     /// Moves eight-byte words upwards, eight a turn: with one word a turn the
     /// loop itself would cost as much as the store.  Gives the number of words
     /// moved; they are fewer than `count` if the device has vanished, because
-    /// each further access would be another fault.  That is asked once a turn,
-    /// so up to seven more are tried; each fails by itself, or the device is
-    /// back.
+    /// each further access would be another fault.  What a turn hasn't got then
+    /// is all ones.
     ///
     /// # Safety
     ///
@@ -78,17 +102,9 @@ impl<const IS_WRITE: bool> Sides<IS_WRITE> {
         let mut left = count;
         while left >= 8 && !port.has_vanished() {
             let (device, ram) = opaque(at.device, at.ram);
-            let turn = Self { device, ram };
             // SAFETY: the eight words are among the caller's.
             unsafe {
-                turn.word::<u64, P>(port);
-                turn.at(8).word::<u64, P>(port);
-                turn.at(16).word::<u64, P>(port);
-                turn.at(24).word::<u64, P>(port);
-                turn.at(32).word::<u64, P>(port);
-                turn.at(40).word::<u64, P>(port);
-                turn.at(48).word::<u64, P>(port);
-                turn.at(56).word::<u64, P>(port);
+                Self { device, ram }.eight_words(port);
             }
             at = at.at(64);
             left -= 8;

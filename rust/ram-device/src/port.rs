@@ -15,9 +15,9 @@ use crate::{
 ///
 /// # Safety
 ///
-/// `load` and `store` must access the device's `size_of::<W>()` bytes at `addr`,
-/// in the direction that their name says, and no other memory that their caller
-/// could know of.
+/// The functions must access the device's `size_of::<W>()` bytes at `addr`, or
+/// eight times eight bytes, in the direction that their name says, and no other
+/// memory that their caller could know of.
 pub unsafe trait Port {
     /// What a misaligned transfer of 2, 4 or 8 bytes becomes (C1).
     const MISALIGNED: Misaligned;
@@ -48,6 +48,40 @@ pub unsafe trait Port {
     ///
     /// As [`Word::device_store`].
     unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W);
+
+    /// Eight loads of eight bytes, upwards, up to the first one under which the
+    /// device vanishes.
+    ///
+    /// # Safety
+    ///
+    /// As [`Word::device_load`], for each word.
+    #[inline(always)]
+    unsafe fn load_eight(&mut self, addr: DeviceAddr) -> [u64; 8] {
+        let mut words = [u64::MAX; 8];
+        for (i, word) in words.iter_mut().enumerate() {
+            if !self.has_vanished() {
+                // SAFETY: one of the caller's eight.
+                *word = unsafe { self.load(addr.offset(i * 8)) };
+            }
+        }
+        words
+    }
+
+    /// Eight stores of eight bytes, upwards, up to the first one under which the
+    /// device vanishes.
+    ///
+    /// # Safety
+    ///
+    /// As [`Word::device_store`], for each word.
+    #[inline(always)]
+    unsafe fn store_eight(&mut self, addr: DeviceAddr, words: [u64; 8]) {
+        for (i, word) in words.into_iter().enumerate() {
+            if !self.has_vanished() {
+                // SAFETY: one of the caller's eight.
+                unsafe { self.store(addr.offset(i * 8), word) }
+            }
+        }
+    }
 }
 
 /// The real device, at host virtual addresses.
@@ -56,7 +90,7 @@ pub struct Native {
     vanished: u32,
 }
 
-// SAFETY: both are the one access that the host's `Word` makes.
+// SAFETY: they are the accesses that the host's `arch` makes.
 unsafe impl Port for Native {
     const MISALIGNED: Misaligned = arch::MISALIGNED;
 
@@ -75,5 +109,17 @@ unsafe impl Port for Native {
     unsafe fn store<W: Word>(&mut self, addr: DeviceAddr, value: W) {
         // SAFETY: the caller's obligation is the same.
         unsafe { W::device_store(addr, value, &mut self.vanished) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_eight(&mut self, addr: DeviceAddr) -> [u64; 8] {
+        // SAFETY: the caller's obligation is the same.
+        unsafe { arch::device_load_eight(addr, &mut self.vanished) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_eight(&mut self, addr: DeviceAddr, words: [u64; 8]) {
+        // SAFETY: the caller's obligation is the same.
+        unsafe { arch::device_store_eight(addr, words, &mut self.vanished) }
     }
 }

@@ -32,3 +32,12 @@ words! {
         ones: "mov {value:x}, #-1",
     }
 }
+
+eight_words! {
+    note: "mov {vanished:w}, #1",
+    go_on: "b 3b",
+    load: "ldr \\value, [{addr}]",
+    store: "str \\value, [{addr}]",
+    next: "add {addr}, {addr}, #8",
+    ones: "mov \\value, #-1",
+}

@@ -2,18 +2,18 @@
 
 //! The accesses of every other host (C4, "other hosts").
 
-use super::DeviceAddr;
+use super::{DeviceAddr, Word};
 use crate::plan::Misaligned;
 
 /// What becomes of a misaligned access to a device (C1).
 pub const MISALIGNED: Misaligned = Misaligned::Split;
 
-/// Implements [`Word`](super::Word) for `$word` with volatile accesses.
+/// Implements [`Word`] for `$word` with volatile accesses.
 macro_rules! words {
     ($($word:ty)+) => {$(
         // SAFETY: an integer of 8 bytes or less; each function accesses one at
         // `addr`, and rustc makes no second access of a volatile one.
-        unsafe impl super::Word for $word {
+        unsafe impl Word for $word {
             #[inline(always)]
             fn truncated(value: u64) -> Self {
                 // Truncation is what is asked for.
@@ -48,6 +48,34 @@ macro_rules! words {
 }
 
 words! { u8 u16 u32 u64 }
+
+/// Loads eight words from the device, one after the other, upwards.
+///
+/// # Safety
+///
+/// As [`Word::device_load`], for each word.
+#[inline(always)]
+pub unsafe fn device_load_eight(addr: DeviceAddr, vanished: &mut u32) -> [u64; 8] {
+    let mut words = [0; 8];
+    for (i, word) in words.iter_mut().enumerate() {
+        // SAFETY: one of the caller's eight.
+        *word = unsafe { u64::device_load(addr.offset(i * 8), vanished) };
+    }
+    words
+}
+
+/// Stores eight words to the device, one after the other, upwards.
+///
+/// # Safety
+///
+/// As [`Word::device_store`], for each word.
+#[inline(always)]
+pub unsafe fn device_store_eight(addr: DeviceAddr, words: [u64; 8], vanished: &mut u32) {
+    for (i, word) in words.into_iter().enumerate() {
+        // SAFETY: one of the caller's eight.
+        unsafe { u64::device_store(addr.offset(i * 8), word, vanished) }
+    }
+}
 
 /// The same addresses.
 #[inline(always)]

@@ -32,3 +32,12 @@ words! {
         ones: "mov {value:r}, -1",
     }
 }
+
+eight_words! {
+    note: "mov {vanished:e}, 1",
+    go_on: "jmp 3b",
+    load: "mov \\value, qword ptr [{addr}]",
+    store: "mov qword ptr [{addr}], \\value",
+    next: "lea {addr}, [{addr} + 8]",
+    ones: "mov \\value, -1",
+}

@@ -4,6 +4,7 @@
 //! signal handler like QEMU's.
 
 use std::{
+    cell::Cell,
     ffi::CString,
     mem::{size_of, zeroed},
     ptr::null_mut,
@@ -32,11 +33,19 @@ fn program_counter(context: &mut libc::ucontext_t) -> (usize, impl FnOnce(usize)
     (*pc as usize, move |to| *pc = to as u64)
 }
 
+thread_local! {
+    /// How many accesses of this thread have faulted.
+    static FAULTS: Cell<u32> = const { Cell::new(0) };
+}
+
 extern "C" fn on_sigbus(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: SA_SIGINFO: the kernel passes a context, which is ours for now.
     let (pc, go_to) = program_counter(unsafe { &mut *context.cast() });
     match fixup(pc) {
-        Some(fixup) => go_to(fixup),
+        Some(fixup) => {
+            FAULTS.with(|faults| faults.set(faults.get() + 1));
+            go_to(fixup);
+        }
         // SAFETY: not ours: the second time it is the process's end.
         None => unsafe {
             libc::signal(libc::SIGBUS, libc::SIG_DFL);
@@ -244,6 +253,25 @@ fn a_copy_to_a_device_that_ends_stops_there() {
             .contents(PAGE, SIZE - PAGE)
             .iter()
             .all(|&byte| byte == 0));
+    }
+}
+
+#[test]
+fn a_copy_faults_once_however_much_of_the_device_is_gone() {
+    let device = Device::new();
+    device.set_len(PAGE);
+    let mut ram = vec![0; SIZE];
+    for (offset, len) in RUNS_OFF {
+        let (at, ram) = (device.at(offset), ram.as_mut_ptr());
+        let before = FAULTS.with(Cell::get);
+        // SAFETY: both are mapped for `len` bytes; the device may have gone.
+        let read = unsafe { copy::read(&mut Native::default(), at, ram, len) };
+        assert_eq!(read, Err(Error::Vanished));
+        assert_eq!(FAULTS.with(Cell::get), before + 1, "{len} from {offset}");
+        // SAFETY: the same.
+        let written = unsafe { copy::write(&mut Native::default(), at, ram, len) };
+        assert_eq!(written, Err(Error::Vanished));
+        assert_eq!(FAULTS.with(Cell::get), before + 2, "{len} to {offset}");
     }
 }
 
