@@ -41,7 +41,7 @@ endif
 endif
 
 .PHONY: all check checker audit bench matrix storm suites build setup series series-check range-diff export install clean
-.PHONY: arm64-host help
+.PHONY: arm64-host gh200 help
 
 not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
 all: setup
@@ -66,6 +66,9 @@ matrix: setup
 arm64-host: setup
 	@$(meson) test -C build --suite on-request --print-errorlogs
 	@ninja -C build arm64-host
+
+gh200: setup
+	@ninja -C build gh200
 
 storm: setup
 	@RAM_DEVICE_STORM_TIMES=$(TIMES) ninja -C build storm
@@ -125,6 +128,7 @@ help:
 	@echo "               each access that they make to a device, held against C1 to C3"
 	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and virtio-blk into a BAR beside RAM"
 	@echo "make arm64-host    what a GH200's host does: NVIDIA's driver, without a GPU, in VMs; ours and Debian's emulator"
+	@echo "make gh200     on such a host: a Linux guest that uses the GPU's memory as system RAM; ours and Debian's emulator"
 	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"
 	@echo "make suites    QEMU's own suites (unit, rust, qtest, functional) on stock and patched builds, side by side"
 	@echo "make build     the patched emulator alone"

@@ -3,7 +3,8 @@
 
     in_outer_vm.py WORK
 
-WORK/plan.json is a list of objects: the guest, the PCI address of its device, and how long it may take. Writes one JSON
+WORK/plan.json is a list of objects: the guest, the PCI address of its device and that one's driver, and how long the
+guest may take. Writes one JSON
 object a line to WORK/results.jsonl, which the host follows: {"progress": TEXT}, and {"run": {...}} for each guest.
 """
 
@@ -31,7 +32,7 @@ def main() -> None:
     work = Path(sys.argv[1])
     with (work / RESULTS_FILE).open("a") as results:
         for planned in json.loads((work / PLAN_FILE).read_text()):
-            give_to_vfio(planned["address"])
+            give_to_vfio(planned["address"], planned["driver"])
             guest = machine.Guest(**planned["guest"])
             done = machine.run(guest, planned["timeout"], lambda text: report(results, "progress", text))
             report(results, "run", asdict(done))

@@ -15,6 +15,7 @@ from contents import Contents, Size
 from in_outer_vm import PLAN_FILE, RESULTS_FILE
 from machine import Guest, Run, run
 from machines import debian_arm64, initramfs, outer_vm
+from machines.outer_vm import OuterVm
 
 BAR_MIB = 512
 WORKLOAD, MODULE_SOURCE = (Path(__file__).with_name(name) for name in ("workload.sh", "module"))
@@ -24,7 +25,7 @@ DIRECT_TIMEOUT = 600.0
 # An emulator in an emulator does little in a minute.
 NESTED = Size(processes=4, chunk_mib=1, rounds=1)
 NESTED_MEMORY_MIB = 384
-NESTED_TIMEOUT = 600.0
+NESTED_TIMEOUT = 1800.0
 FIRST_SLOT = 0x10
 
 Progress = Callable[[str], None]
@@ -49,6 +50,19 @@ class Nested:
     cache: str
     aio: str
     traced: bool
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """What such a guest is given: a PCI function of the outer VM, its memory's file, and the kernel's driver for it.
+
+    `devices` are the outer VM's arguments, if it has no such function yet.
+    """
+
+    address: str
+    memory: Path
+    devices: tuple[str, ...] = ()
+    driver: str = "vfio-pci"
 
 
 class Scenario:
@@ -89,7 +103,20 @@ def run_directly(folder: Path, emulator: Path, *, bar: bool, progress: Progress)
 
 
 def run_nested(folder: Path, saved_by: Path, wanted: Sequence[Nested], progress: Progress) -> dict[str, Outcome]:
-    """Run one guest after the other in one outer VM, each with an ivshmem device of its own on vfio-pci.
+    """Run one guest after the other in one outer VM, each with an ivshmem device of its own on vfio-pci."""
+    given = [_ivshmem(folder, number) for number in range(len(wanted))]
+    return run_in(outer_vm.usual(), folder, saved_by, wanted, given, progress)
+
+
+def run_in(
+    vm: OuterVm,
+    folder: Path,
+    saved_by: Path,
+    wanted: Sequence[Nested],
+    given: Sequence[Assigned],
+    progress: Progress,
+) -> dict[str, Outcome]:
+    """Run one guest after the other in that outer VM, each with what it is given there.
 
     All are continued from the same saved guest, which `saved_by` boots here, where that takes seconds.
     """
@@ -99,19 +126,17 @@ def run_nested(folder: Path, saved_by: Path, wanted: Sequence[Nested], progress:
     saved_state.save(made.guest(saved_by, first_disk), state, folder)
     devices: list[str] = []
     plan = []
-    for number, nested in enumerate(wanted):
-        disk, memory, slot = folder / f"disk-{number}", folder / f"bar-{number}", FIRST_SLOT + number
+    for number, (nested, assigned) in enumerate(zip(wanted, given, strict=True)):
+        disk = folder / f"disk-{number}"
         shutil.copy(first_disk, disk)
-        devices += ["-drive", f"if=virtio,format=raw,file={disk}"]
-        devices += ["-object", f"memory-backend-file,id=bar{number},size={BAR_MIB}M,mem-path={memory},share=on"]
-        devices += ["-device", f"ivshmem-plain,memdev=bar{number},addr={slot:#x}"]
-        address = f"0000:00:{slot:02x}.0"
+        devices += ["-drive", f"if=virtio,format=raw,file={disk}", *assigned.devices]
         guest = replace(
             made.guest(nested.emulator, Path("/dev") / f"vd{ascii_lowercase[number]}"),
-            bar_device=f"vfio-pci,host={address}", cache=nested.cache, aio=nested.aio, traced=nested.traced,
+            bar_device=f"vfio-pci,host={assigned.address}", cache=nested.cache, aio=nested.aio, traced=nested.traced,
             saved_state=str(state),
         )  # fmt: skip
-        plan.append({"guest": asdict(guest), "address": address, "timeout": NESTED_TIMEOUT})
+        plan.append({"guest": asdict(guest), "address": assigned.address, "driver": assigned.driver,
+                     "timeout": NESTED_TIMEOUT})  # fmt: skip
     (folder / PLAN_FILE).write_text(json.dumps(plan))
     runs: list[Run] = []
 
@@ -122,16 +147,24 @@ def run_nested(folder: Path, saved_by: Path, wanted: Sequence[Nested], progress:
         else:
             progress(result["progress"])
 
-    outer_vm.run(
-        outer_vm.debian_kernel(),
+    vm.run(
         folder,
-        command=outer_vm.python(Path(__file__).with_name("in_outer_vm.py"), str(folder)),
+        command=vm.python(Path(__file__).with_name("in_outer_vm.py"), str(folder)),
         devices=devices,
         timeout=NESTED_TIMEOUT * (len(wanted) + 1),
         follow=folder / RESULTS_FILE,
         on_line=take,
     )
     return {
-        nested.name: made.outcome(done, folder / f"disk-{number}", folder / f"bar-{number}")
-        for number, (nested, done) in enumerate(zip(wanted, runs, strict=True))
+        nested.name: made.outcome(done, folder / f"disk-{number}", assigned.memory)
+        for number, (nested, assigned, done) in enumerate(zip(wanted, given, runs, strict=True))
     }
+
+
+def _ivshmem(folder: Path, number: int) -> Assigned:
+    memory, slot = folder / f"bar-{number}", FIRST_SLOT + number
+    devices = (
+        "-object", f"memory-backend-file,id=bar{number},size={BAR_MIB}M,mem-path={memory},share=on",
+        "-device", f"ivshmem-plain,memdev=bar{number},addr={slot:#x}",
+    )  # fmt: skip
+    return Assigned(f"0000:00:{slot:02x}.0", memory, devices)

@@ -28,6 +28,7 @@ CACHEABLE_SIZE = MEMORY_SIZE - UNCACHED_SIZE
 UNCACHED_BAR, CACHEABLE_BAR = 2, 4
 RAM, RAM_SIZE = 0x4000_0000, 2 * GIB
 SLOT = 1
+ADDRESS = "0000:01:00.0"  # it is behind the only port
 
 
 def host(release: Release, work: Path, device: str) -> OuterVm:

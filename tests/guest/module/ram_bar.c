@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Makes system RAM of a PCI device's memory BAR, as a GPU's driver does with
- * the GPU's memory: the function's 64-bit prefetchable BAR is hot-added as
- * driver-managed memory.
+ * the GPU's memory: the function's last 64-bit prefetchable BAR is hot-added
+ * as driver-managed memory.  (A GH200's GPU has two; the last one, BAR 4, is
+ * the one that its driver adds.)
  *
  * Whether and how it is onlined is the administrator's choice, made before
  * this module is loaded: /sys/devices/system/memory/auto_online_blocks.
@@ -28,7 +29,7 @@ static int find_memory_bar(struct pci_dev *pdev)
 				     IORESOURCE_PREFETCH;
 	int bar;
 
-	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+	for (bar = PCI_STD_NUM_BARS - 1; bar >= 0; bar--) {
 		if ((pci_resource_flags(pdev, bar) & wanted) == wanted &&
 		    pci_resource_len(pdev, bar))
 			return bar;
@@ -100,6 +101,8 @@ static void ram_bar_remove(struct pci_dev *pdev)
 static const struct pci_device_id ram_bar_ids[] = {
 	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT, 0x00f0) },		/* ram-device-testdev */
 	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, 0x1110) },	/* ivshmem */
+	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT, 0x0010) },		/* nvme */
+	{ PCI_DEVICE(0x1234, 0x1111) },				/* bochs-display */
 	{ }
 };
 MODULE_DEVICE_TABLE(pci, ram_bar_ids);
