@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -57,7 +58,8 @@ def ending(who: str, seen: Outcome) -> str:
     """One line."""
     run = seen.run
     told = "; ".join(dict.fromkeys(run.messages[-2:]))
-    text = f"{who}: {run.ending}, {len(run.compared('same'))} of {seen.size.comparisons} comparisons right"
+    how = f" by {signal.Signals(-run.status).name}" if run.status and run.status < 0 else ""
+    text = f"{who}: {run.ending}{how}, {len(run.compared('same'))} of {seen.size.comparisons} comparisons right"
     if run.ending == DONE:
         text += f", {run.work_seconds:.0f} s, {seen.blocks_in_bar} pages of the GPU's memory hold blocks of the disk"
     return text + (f"; it said: {told}" if told else "")

@@ -29,6 +29,8 @@ READY = "ready"
 DONE, STUCK, ENDED, UNFINISHED = "done", "stuck", "ended", "unfinished"
 # So many beats of the guest's in which its disk does nothing are no coincidence.
 BEATS_OF_A_STUCK_DISK = 5
+# From the end of its output to the emulator's own; a core may have to be written.
+TIME_TO_END = 120.0
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,12 @@ class Guest:
 class Run:
     """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when the time was over.
 
-    `copied` counts the bytes that the emulator copied into the BAR and out of it.
+    `copied` counts the bytes that the emulator copied into the BAR and out of it. `status` is that of an emulator that
+    ended, negative if a signal did it.
     """
 
     ending: str = UNFINISHED
+    status: int | None = None
     said: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
@@ -122,11 +126,11 @@ def run(guest: Guest, timeout: float, progress: Callable[[str], None]) -> Run:
             else:
                 hand_over, line = item
                 hand_over(line)
+        if seen.ending == UNFINISHED:
+            seen.ending, seen.status = ENDED, process.wait(TIME_TO_END)
     finally:
         process.kill()
         process.wait()
-    if seen.ending == UNFINISHED:
-        seen.ending = ENDED
     return seen
 
 
