@@ -64,6 +64,7 @@ matrix: setup
 	@ninja -C build matrix
 
 arm64-host: setup
+	@ninja -C build $(if $(filter arm64,$(here)),patched,arm64)
 	@$(meson) test -C build --suite on-request --print-errorlogs
 	@ninja -C build arm64-host
 
