@@ -47,7 +47,8 @@ not_here = -- no demonstration: this machine's kernel doesn't run programs for $
 all: setup
 	@ninja -C build $(variant)
 	@$(if $(filter patched,$(variant)),ninja -C build demonstrate,echo "$(not_here)")
-	@$(python) scripts/summary.py $(downloads)
+	@$(python) scripts/summary.py $(downloads) $(CURDIR)/$(work)/build-$(variant) \
+		'make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))'
 
 check:
 	@rm -f build/meson-logs/testlog.json
