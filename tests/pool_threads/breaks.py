@@ -46,6 +46,9 @@ SHARING = {
         "lost wake-up", "a queue and clients that share"),
     "two read the device again at the same time": Break(
         "QEMU_LOCK_GUARD(&pool.refill_lock);\n", "\n", "is in the buffer again", "a buffer that two read again"),
+    "a device that is gone is read into a buffer that others use": Break(
+        "is_shared ? refill(&rd, offset, pointer, len)\n                     : ram_device_read(",
+        "ram_device_read(", "what was never in the device", "a buffer that is read again when the device is gone"),
 }
 
 THREADS = {
@@ -62,9 +65,6 @@ THREADS = {
         "        region_unref(mr);\n", "        memory_region_unref(mr);\n", "is dropped in a thread"),
     "a reference is kept": Break(
         "        region_unref(mr);\n", "", "references to device"),
-    "a device that is gone is read into a buffer that others use": Break(
-        "is_shared ? refill(&rd, offset, pointer, len)\n                     : ram_device_read(",
-        "ram_device_read(", "made up"),
     "buffers are not told what is written past them": Break(
         "        memcpy(buffer_memory(buffer) + (from - node->start),\n"
         "               (const uint8_t *)data + (from - first),\n"

@@ -21,6 +21,8 @@
 #define PAGE RAM_DEVICE_PAGE_SIZE
 #define LIMIT (LIMIT_PAGES * PAGE)
 #define DEVICE_SIZE (64 * PAGE)
+/* What the device has in its first byte, before and after it is written to */
+enum { BEFORE, WRITTEN };
 
 struct QEMUBH {
     bool is_scheduled;
@@ -234,26 +236,36 @@ static void run_client(void *opaque)
     }
 }
 
-/* Share what is held, and read it, perhaps after a write to the device */
+/* Share what is held, and read it, perhaps when the device isn't as it was */
 static void run_reader(void *opaque)
 {
     Running *self = opaque;
     const bool has_written = self->actor->kind == NEWCOMER;
+    const bool has_removed = self->actor->kind == REMOVER;
     uint8_t *buffer;
 
     if (has_written) {
         explorer_stop("a write");
-        device.memory[0] = 1;
+        device.memory[0] = WRITTEN;
+    }
+    if (has_removed) {
+        explorer_stop("a removal");
+        device.is_gone = true;
     }
     self->asked = (RamDeviceRequest) { .budget = budgets[0] };
     buffer = map(self, &self->actor->requests[0][0]);
     if (buffer != held) {
         broken("%s doesn't share the buffer", self->actor->name);
     }
-    ram_device_fill(buffer, PAGE);
+    if (ram_device_fill(buffer, PAGE) && has_removed) {
+        broken("a device that is gone is read");
+    }
     explorer_stop("a look");
-    if (has_written && !buffer[0]) {
+    if (has_written && buffer[0] != WRITTEN) {
         broken("what was in the device before is in the buffer again");
+    }
+    if (buffer[0] != BEFORE && buffer[0] != WRITTEN) {
+        broken("what was never in the device is in the buffer: %#x", buffer[0]);
     }
     ram_device_unmap(buffer, false, 0);
 }
@@ -263,6 +275,7 @@ static void begin(void)
     static void (*const runs[])(void *) = {
         [QUEUE] = run_queue, [CLIENT] = run_client, [RESET] = run_queue,
         [REFILLER] = run_reader, [NEWCOMER] = run_reader,
+        [REMOVER] = run_reader,
     };
 
     memset(running, 0, sizeof(running));
@@ -295,7 +308,8 @@ static void begin(void)
         RamDeviceRequest request = { .budget = budgets[0] };
         hwaddr len = PAGE;
 
-        device.memory[0] = 0;
+        device.memory[0] = BEFORE;
+        device.is_gone = false;
         held = ram_device_map(&device.mr, 0, &len, false, &request);
         ram_device_fill(held, len);
     }

@@ -24,6 +24,7 @@ typedef enum ActorKind {
     RESET,     /* a queue that is reset when it is to wait */
     REFILLER,  /* shares a buffer and reads it again */
     NEWCOMER,  /* the same, when the device has just been written to */
+    REMOVER,   /* the same, when the device has just gone away */
 } ActorKind;
 
 typedef struct Actor {
@@ -98,6 +99,10 @@ static const Scenario scenarios[] = {
     { "a buffer that two read again", {
         { "a", REFILLER, 0, false, false, { { { 0, 1 } } } },
         { "b", NEWCOMER, 0, false, false, { { { 0, 1 } } } },
+    } },
+    { "a buffer that is read again when the device is gone", {
+        { "a", REFILLER, 0, false, false, { { { 0, 1 } } } },
+        { "b", REMOVER, 0, false, false, { { { 0, 1 } } } },
     } },
 };
 

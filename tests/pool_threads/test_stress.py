@@ -12,6 +12,8 @@ import pytest
 from programs import Program
 
 SEEDS = range(1, 4)
+# Each of the breaks is met by nearly every run, but which threads meet is the machine's affair.
+SEEDS_UNTIL_FOUND = range(1, 11)
 OPERATIONS = "600"
 # What a run must have met, or it shows nothing.
 MET = ("shared", "waits", "wakes", "nevers", "copies", "failed fills", "unplugs")
@@ -35,5 +37,9 @@ def test_c9_eight_threads_break_nothing(seed: int, whole: Path) -> None:
 def test_the_stress_finds_that(name: str, stress: Program, tmp_path: Path) -> None:
     broken = breaks.THREADS[name]
     program = stress.link(tmp_path, programs.edited(tmp_path, broken.was, broken.becomes))
-    is_right, said = programs.run(program, "1", OPERATIONS)
-    assert not is_right and broken.said in said, said
+    for seed in SEEDS_UNTIL_FOUND:
+        is_right, said = programs.run(program, str(seed), OPERATIONS)
+        if not is_right:
+            assert broken.said in said, said
+            return
+    pytest.fail(f"not found with {len(SEEDS_UNTIL_FOUND)} seeds")
