@@ -40,7 +40,7 @@ $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that
 endif
 endif
 
-.PHONY: all check checker audit bench matrix storm suites build setup series series-check range-diff export install clean
+.PHONY: all check check-all check-nightly checker audit bench matrix storm suites build setup series series-check range-diff export install clean
 .PHONY: arm64-host gh200 help
 
 not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
@@ -50,10 +50,26 @@ all: setup
 	@$(python) scripts/summary.py $(downloads) $(CURDIR)/$(work)/build-$(variant) \
 		'make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))'
 
+# STRICT=1 fails for a skip that tests/allowed-skips doesn't list.
+tested = $(meson) test -C build --no-rebuild --print-errorlogs
+results = $(python) scripts/results.py build $(if $(STRICT),--allowed-skips tests/allowed-skips)
 check:
-	@rm -f build/meson-logs/testlog.json
-	@$(MAKE) --no-print-directory all && $(meson) test -C build --no-suite on-request --print-errorlogs; status=$$?; \
-	$(python) scripts/results.py build && exit $$status
+	@rm -f build/meson-logs/*.json
+	@$(MAKE) --no-print-directory all && ninja -C build for-check && $(tested) --suite check; status=$$?; \
+	$(results) && exit $$status
+
+check-all:
+	@rm -f build/meson-logs/*.json
+	@$(MAKE) --no-print-directory all && ninja -C build for-check for-exhaustive && \
+		$(tested) --suite check --suite exhaustive; status=$$?; \
+	$(results) && exit $$status
+
+# Hours. Each step says by itself what it found; the first one that fails is the last.
+check-nightly: check-all
+	@$(foreach base,10.0 10.2,$(MAKE) --no-print-directory series-check BASE=$(base) &&) true
+	@$(MAKE) --no-print-directory check BASE=$(AGAINST)
+	@for what in suites matrix 'storm TIMES=50' arm64-host gh200; do \
+		$(MAKE) --no-print-directory $$what BASE=$(BASE) || exit 1; done
 
 # What is checked need not be ours, so nothing of ours is built but the peer.
 checker:
@@ -65,8 +81,8 @@ matrix: setup
 	@ninja -C build matrix
 
 arm64-host: setup
-	@ninja -C build $(if $(filter arm64,$(here)),patched,arm64)
-	@$(meson) test -C build --suite on-request --print-errorlogs
+	@ninja -C build for-on-request
+	@$(tested) --suite on-request
 	@ninja -C build arm64-host
 
 gh200: setup
@@ -123,7 +139,9 @@ clean:
 
 help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
-	@echo "make check     that, and all tests"
+	@echo "make check     that, and the tests that a change must pass; STRICT=1 fails for a test that was skipped unexpectedly"
+	@echo "make check-all     that, and the tests that take long: stock builds, QEMU's own qtests, the matrix, more storms"
+	@echo "make check-nightly that, and all below that tests, on both bases; it takes hours"
 	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
 	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"

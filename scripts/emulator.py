@@ -7,6 +7,7 @@ Configure runs only when what it is asked for has changed; ninja goes on where a
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import compiling
@@ -27,35 +28,39 @@ def main() -> None:
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("--python", type=Path, required=True, help="a Python with Meson and pycotap, for configure")
     parser.add_argument("--targets", default="aarch64-softmmu", help="QEMU's targets (default: %(default)s)")
-    parser.add_argument("--tests", nargs="+", default=[], metavar="SUITE",
-                        help="build what QEMU's tests of these suites need as well, for instance qtest")
+    parser.add_argument("--tests", nargs="+", default=[], metavar="NAME",
+                        help="build what these of QEMU's tests and suites need as well, for instance qtest-aarch64")
     parser.add_argument("--if-available", action="store_true",
                         help="where a cross build lacks something, leave the reason in place of the emulator")
     options = parser.parse_args()
     place, targets = workplace(options), options.targets.replace(",", " ").split()
     if not targets or not all(target.endswith("-softmmu") for target in targets):
         raise Refused(f"asked for TARGETS={options.targets!r}; names such as aarch64-softmmu or x86_64-softmmu do")
-    build = folder(place, options.variant)
     try:
-        host = host_of(place, options.variant)
+        build(place, options.variant, targets, options.python)
     except NotAvailable as reason:
         if not options.if_available:
             raise
         say(f"not building the emulator for {options.variant} hosts: {str(reason).partition(chr(10))[0]}")
-        build.mkdir(parents=True, exist_ok=True)
-        place.write(build / NOT_AVAILABLE, f"{reason}\n")
+        folder(place, options.variant).mkdir(parents=True, exist_ok=True)
+        place.write(folder(place, options.variant) / NOT_AVAILABLE, f"{reason}\n")
         return
-    (build / NOT_AVAILABLE).unlink(missing_ok=True)
-    configure(place, build, options.variant, host, targets, options.python)
-    emulators = [f"qemu-system-{target.removesuffix('-softmmu')}" for target in targets]
-    say(f"building {' '.join(emulators)} ({options.variant}) in {build}")
-    compiling.watch(place, ["ninja", "-C", str(build), *emulators], build)
-    if options.variant in CROSS:
-        sizes = ", ".join(f"{name} of {(build / name).stat().st_size / 1e6:.0f} MB" for name in emulators)
-        say(f"for {options.variant} hosts there is {sizes} in {build}")
     if options.tests:
         say(f"building QEMU's tests ({options.variant}): {' '.join(options.tests)}")
-        compiling.watch(place, ["ninja", "-C", str(build), *needed(build, options.tests)], build)
+        build_tests(place, folder(place, options.variant), options.tests)
+
+
+def build(place: Workplace, variant: str, targets: list[str], python: Path) -> None:
+    """Have a variant's emulators; NotAvailable if there is nothing to build it with."""
+    made, host = folder(place, variant), host_of(place, variant)
+    (made / NOT_AVAILABLE).unlink(missing_ok=True)
+    configure(place, made, variant, host, targets, python)
+    emulators = [f"qemu-system-{target.removesuffix('-softmmu')}" for target in targets]
+    say(f"building {' '.join(emulators)} ({variant}) in {made}")
+    compiling.watch(place, ["ninja", "-C", str(made), *emulators], made)
+    if variant in CROSS:
+        sizes = ", ".join(f"{name} of {(made / name).stat().st_size / 1e6:.0f} MB" for name in emulators)
+        say(f"for {variant} hosts there is {sizes} in {made}")
 
 
 def folder(place: Workplace, variant: str) -> Path:
@@ -75,13 +80,15 @@ def configure(place: Workplace, build: Path, variant: str, host: Host, targets: 
     compiling.configure(place, tree, build, command, python, host)
 
 
-def needed(build: Path, suites: list[str]) -> list[str]:
-    """What ninja must build for the tests of these suites."""
-    found = compiling.test_programs(build, lambda _, had: any(suite.partition(":")[2] in suites for suite in had))
+def build_tests(place: Workplace, made: Path, wanted: list[str]) -> None:
+    """Build what the tests need whose names, or suites, are like these."""
+    found = compiling.test_programs(made, lambda name, suites: any(
+        fnmatch(known, pattern) for known in (name.partition("/")[2], *(suite.partition(":")[2] for suite in suites))
+        for pattern in wanted))
     if not found:
-        raise Refused(f"QEMU's build in {build} knows no tests of {' '.join(suites)}; is {build}/meson-info of a "
+        raise Refused(f"QEMU's build in {made} knows no tests of {' '.join(wanted)}; is {made}/meson-info of a "
                       "finished configure?")
-    return found
+    compiling.watch(place, ["ninja", "-C", str(made), *found], made)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import programs
 import pytest
 from device_memory import DEVICE, NORMAL, ORDINARY, Mapping
 from machines.error import NotAvailable
-from machines.newest_qemu import newest_qemu
+import debian_qemu
 
 BUS_ADRALN = 1
 
@@ -35,7 +35,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mappings(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Table[str, Mapping]:
     """What is seen in a guest on Debian's newest emulator."""
     try:
-        emulator = newest_qemu()
+        emulator = debian_qemu.newest()
     except NotAvailable as reason:
         pytest.skip(f"an emulator that faults as hardware does can't be had: {reason}")
     print(f"emulator: QEMU {emulator.version}")

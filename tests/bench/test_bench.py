@@ -13,6 +13,8 @@ from machines.error import MachineError
 from ratio import Comparison, table
 from timed_emulator import Call, TimedEmulator, build, symbols
 
+pytestmark = pytest.mark.exhaustive
+
 # The whole memory of a device, which takes a while; the shorter ones do here.
 LONGEST = 1 << 20
 
@@ -34,7 +36,7 @@ def dispatch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stock(dispatch: Path) -> Iterator[TimedEmulator]:
     """A running stock emulator."""
-    with TimedEmulator(emulator("stock"), dispatch) as running:
+    with TimedEmulator(emulator("built_stock"), dispatch) as running:
         yield running
 
 
@@ -72,7 +74,7 @@ def test_stock_has_no_routine_of_the_crate_to_be_timed(stock: TimedEmulator) -> 
 
 
 def test_an_emulator_without_symbols_is_told_from_one_with() -> None:
-    assert "address_space_rw=" in symbols(emulator("stock"))
+    assert "address_space_rw=" in symbols(emulator("built_stock"))
     with pytest.raises(MachineError, match="has no symbol table"):
         symbols(Path("/bin/sh"))
 

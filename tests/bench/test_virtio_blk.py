@@ -16,6 +16,8 @@ from machines.error import MachineError
 from ratio import KIB
 from timed_emulator import build
 
+pytestmark = pytest.mark.exhaustive
+
 ADDED_BAR = Path(__file__).with_name("added_bar.c")
 SHORT = Effort(rounds=1, round_seconds=0)
 
@@ -23,12 +25,12 @@ SHORT = Effort(rounds=1, round_seconds=0)
 def start(variant: str, folder: Path) -> blk_speed.Start:
     """How the emulator under test is started."""
     emulator, image = emulators.wanted(variant), blk_speed.make_image(folder)
-    if variant == "stock":
+    if variant == "built_stock":
         return blk_speed.stock(emulator, image, build(folder, ADDED_BAR))
     return blk_speed.patched(emulator, image)
 
 
-@pytest.mark.parametrize(("variant", "places"), [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("stock", {STOCK})])
+@pytest.mark.parametrize(("variant", "places"), [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("built_stock", {STOCK})])
 def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[str], tmp_path: Path) -> None:
     rows, skipped = blk_speed.compare(start(variant, tmp_path), tmp_path, SHORT)
     drives = [str(drive) for drive in (NULL, *DRIVES) if not any(text.startswith(f"{drive}:") for text in skipped)]

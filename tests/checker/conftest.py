@@ -14,7 +14,7 @@ import peer
 import pytest
 from machines import emulators
 from machines.error import NotAvailable
-from machines.newest_qemu import newest_qemu
+import debian_qemu
 from subject import OLDEST, CannotCheck, probe
 from toolchain import NoCompiler
 
@@ -52,7 +52,7 @@ def peer_program() -> Path:
 def newest_emulator(architecture: str, folder: Path) -> Path:
     """Debian's newest QEMU; without it the test is skipped."""
     try:
-        return newest_qemu(architecture).script(folder)
+        return debian_qemu.newest(architecture).script(folder)
     except NotAvailable as why:
         pytest.skip(str(why))
 

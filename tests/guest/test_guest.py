@@ -11,7 +11,9 @@ from machines import emulators
 from scenario import BAR_MIB, Outcome
 
 TEST_DEVICE = "test device"
-WORKING = (TEST_DEVICE, PATCHED, PATCHED_O_DIRECT)
+# Emulated twice, and so slow.
+IN_OUTER_VM = pytest.mark.exhaustive
+WORKING = (TEST_DEVICE, *(pytest.param(name, marks=IN_OUTER_VM) for name in (PATCHED, PATCHED_O_DIRECT)))
 
 
 @pytest.fixture(params=WORKING)
@@ -75,10 +77,12 @@ def test_the_same_guest_works_in_ordinary_ram(
         print(f"# the workload took {bar:.1f} s in the BAR, {ram:.1f} s in ordinary RAM: ratio {bar / ram:.2f}")
 
 
+@IN_OUTER_VM
 def test_on_the_untouched_emulator_the_disk_is_lost_with_the_known_message(stock: Outcome) -> None:
     assert [line for line in stock.run.messages if line.endswith(KNOWN_MESSAGE)], stock.run.messages
 
 
+@IN_OUTER_VM
 def test_on_the_untouched_emulator_the_guest_lives_but_its_disk_does_nothing_any_more(stock: Outcome) -> None:
     assert stock.run.ending == STUCK, stock.run
     assert (found := stock.run.compared("same")) == [], found

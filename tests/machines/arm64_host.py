@@ -15,7 +15,7 @@ import debian_source
 from machines import debian, outer_vm
 from machines.error import NotAvailable
 from machines.kernel_module import Builder
-from machines.newest_qemu import newest_qemu
+import debian_qemu
 from machines.outer_vm import AARCH64, Kernel, Machine
 
 ARCHITECTURE, COMPILER_PREFIX = "arm64", "aarch64-linux-gnu-"
@@ -75,7 +75,7 @@ def release(suite: str = STABLE, flavour: str = PAGES_4K) -> Release:
 def machine(release: Release, folder: Path) -> Machine:
     """The outer VM's machine; its emulator is made one program in the folder."""
     usr = debian.filled(debian.cache_folder() / "arm64-programs", _download_programs) / "usr"
-    emulator = str(newest_qemu().script(folder))
+    emulator = str(debian_qemu.newest().script(folder))
     return replace(AARCH64, emulator=emulator, busybox=str(release.busybox), python="/usr/bin/python3", usr=usr)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The emulators under test, named by RAM_DEVICE_PATCHED, _STOCK, _NORUST and _ARM64 in the environment."""
+"""The emulators under test, named by RAM_DEVICE_PATCHED, _STOCK, _NORUST and _ARM64 in the environment.
+
+Stock may be Debian's build of the same version; _BUILT_STOCK is one that was built as the patched one is.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which part of the matrix is run where: all of it, or what `make check` has the time for in the outer VM."""
+"""Which part of the matrix is run where: all of it, or what `make check` and `make check-all` have the time for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs import Job
 from machine import STOCK, Variant
 from stores import BLOCK_DEVICE, EXT4, FILE, SHARE
 
-# The requests that `make check` makes in the outer VM.
+# The requests that are made where there isn't time for all of them.
 REPRESENTATIVE = (
     *((place, size) for place in BARS for size in (512, 64 * KIB, LARGE)),
     *((place, 64 * KIB) for place in BORDERS),
@@ -23,6 +23,12 @@ def on_host(variants: Sequence[Variant]) -> list[Job]:
     """All combinations that the test device can show."""
     storage = [_job(variant, disk, storage_cases(disk)) for variant in variants for disk in disks(FILE)]
     return storage + _others(variants)
+
+
+def on_host_for_check(variants: Sequence[Variant]) -> list[Job]:
+    """Every device with every disk, and each of them with some requests only."""
+    jobs = [Job(job.variant, job.disk, tuple(filter(is_representative, job.cases))) for job in on_host(variants)]
+    return [job for job in jobs if job.cases]
 
 
 def in_vm(variants: Sequence[Variant]) -> list[Job]:
@@ -38,7 +44,7 @@ def in_vm(variants: Sequence[Variant]) -> list[Job]:
     return jobs + _others(variants)
 
 
-def in_vm_for_check(patched: Variant, others: Sequence[Variant]) -> list[Job]:
+def in_vm_for_check_all(patched: Variant, others: Sequence[Variant]) -> list[Job]:
     """Each engine with O_DIRECT on each kind of file, and two disks without; for other emulators, one kind of file."""
     buffered = Disk(BLOCK_DEVICE, "raw", "writeback", "threads")
     chosen = [
@@ -56,12 +62,15 @@ def in_vm_for_check(patched: Variant, others: Sequence[Variant]) -> list[Job]:
 
 
 def representative(cases: Iterable[Case]) -> list[Case]:
-    """Those of the cases that `make check` has time for in the outer VM; usb-storage copies, so no page is pinned."""
+    """Those of the cases that there is time for in the outer VM; usb-storage copies, so no page is pinned."""
     return [
-        case
-        for case in cases
-        if case.device != USB and case.operation in BOTH_WAYS and (case.place, case.size) in REPRESENTATIVE
+        case for case in cases if case.device != USB and case.operation in BOTH_WAYS and is_representative(case)
     ]
+
+
+def is_representative(case: Case) -> bool:
+    """Whether a request is one of those that are made where there isn't time for all, or isn't a disk's."""
+    return case.disk is None or (case.place, case.size) in REPRESENTATIVE
 
 
 def _others(variants: Sequence[Variant]) -> list[Job]:

@@ -15,6 +15,8 @@ from machine import DIRECT, PATCHED, STOCK, Variant
 from run_matrix import Report, run_in_vm, sentence
 from stores import BLOCK_DEVICE, EXT4, SHARE
 
+pytestmark = pytest.mark.exhaustive
+
 DEVICES = {device for device in STORAGE_DEVICES if device != USB}
 TIMEOUT = 1500.0
 
@@ -28,7 +30,7 @@ def report(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Report:
     """What one run of the outer VM has shown."""
-    todo = selection.in_vm_for_check(patched, [*stock, direct])
+    todo = selection.in_vm_for_check_all(patched, [*stock, direct])
     return run_in_vm(todo, tmp_path_factory.mktemp("matrix"), TIMEOUT, lambda outcome: None)
 
 

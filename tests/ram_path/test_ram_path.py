@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive
+
 # Of a word, which memmove() doesn't make there.
 WORDS = ("write 1", "write 2", "write 4", "write 8")
 ACCESSES = (*WORDS, "read", "write", "load", "store", "write rom", "map", "unmap", "cache")
@@ -45,10 +47,10 @@ def both() -> Iterator[tuple[Paths, Paths]]:
         pytest.skip(f"step.py reads x86-64 instructions, not those of {platform.machine()}")
     if not shutil.which("gdb"):
         pytest.skip("no gdb here")
-    missing = [name for name in ("RAM_DEVICE_STOCK", "RAM_DEVICE_PATCHED") if not os.environ.get(name)]
+    missing = [name for name in ("RAM_DEVICE_BUILT_STOCK", "RAM_DEVICE_PATCHED") if not os.environ.get(name)]
     if missing:
         pytest.skip(f"{' and '.join(missing)} must name an emulator")
-    stock, patched = paths(os.environ["RAM_DEVICE_STOCK"]), paths(os.environ["RAM_DEVICE_PATCHED"])
+    stock, patched = paths(os.environ["RAM_DEVICE_BUILT_STOCK"]), paths(os.environ["RAM_DEVICE_PATCHED"])
     yield stock, patched
     print("\naccess to RAM    instructions   calls   conditional branches   (stock / patched)")
     for name in ACCESSES:

@@ -17,6 +17,8 @@ import pytest
 from conftest import REPOSITORY, git
 from machines.debian import cache_folder
 
+pytestmark = pytest.mark.exhaustive
+
 BASES = tomllib.loads((REPOSITORY / "scripts" / "bases.toml").read_text())
 OTHERS = [base for base in BASES if base != os.environ.get("RAM_DEVICE_BASE")]
 

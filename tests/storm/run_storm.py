@@ -189,7 +189,7 @@ def main() -> int:
     if missing := missing_programs():
         parser.exit(1, f"install {' '.join(missing)} first\n")
     patched, stock = str(chosen.patched.resolve()), str(chosen.stock.resolve()) if chosen.stock else None
-    storms = [*scenarios.deadly(patched, stock), *scenarios.survived(patched)]
+    storms = [*scenarios.deadly(patched, stock), *scenarios.survived(patched), *scenarios.also_survived(patched)]
     if reason := why_no_eager_driver():
         print(f"no storms on {EAGER}: {reason}")
     else:

@@ -16,6 +16,8 @@ import scenarios
 from machines import emulators
 from scenarios import BLK, BULK, EAGER, MEMORY_ENABLE, OUTSIDE, Result, Storm
 
+pytestmark = pytest.mark.exhaustive
+
 Report = dict[Storm, Result]
 NAMES = "emulator"
 SURVIVED = scenarios.survived_eager(NAMES)

@@ -13,7 +13,7 @@ TARGET = "aarch64"
 
 
 def emulator(variant: str) -> Path:
-    """The emulator of a variant: patched, stock or norust."""
+    """The emulator of a variant: patched, built_stock or norust."""
     name = f"RAM_DEVICE_{variant.upper()}"
     if not os.environ.get(name):
         pytest.skip(f"{name} must name an emulator")

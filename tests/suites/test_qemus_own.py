@@ -11,7 +11,10 @@ import pytest
 from emulators import built_programs, emulator
 from without_firmware import CASES, LEFT_OUT, PROGRAMS
 
-VARIANTS = ("stock", "norust", "patched")
+pytestmark = pytest.mark.exhaustive
+
+STOCK = "built_stock"
+VARIANTS = (STOCK, "norust", "patched")
 THEIRS = {
     name: program
     for name, program in sorted(built_programs().items())
@@ -35,10 +38,10 @@ def results() -> Iterator[Results]:
         }
 
 
-@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant != "stock"])
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant != STOCK])
 @pytest.mark.parametrize("name", THEIRS or ["none found"])
 def test_same_results_as_stock(results: Results, name: str, variant: str) -> None:
-    stock, other = results[name, "stock"].result(), results[name, variant].result()
+    stock, other = results[name, STOCK].result(), results[name, variant].result()
     different = {case: (stock.get(case), other.get(case)) for case in stock | other if stock.get(case) != other.get(case)}
     assert not different, f"case: (stock, {variant}): {different}"
     assert stock["exit"] == "0", f"stock fails, too: {stock}"

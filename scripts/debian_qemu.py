@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's own builds of QEMU, to compare with: unpacked into a cache with all their libraries, never installed."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import debian_packages
+import debian_source
+from workplace import NotAvailable
+
+# The module of the qtest accelerator, which some of Debian's builds have in no package, and what does instead.
+QTEST = "accel-qtest*.so"
+STOPPED = """
+for word; do
+    shift
+    case "$before $word" in
+    "-accel qtest") set -- "$@" tcg -S ;;
+    *) set -- "$@" "$word" ;;
+    esac
+    before=$word
+done""".lstrip()
+PACKAGES = {"aarch64": "qemu-system-arm", "x86_64": "qemu-system-x86"}
+
+
+@dataclass(frozen=True)
+class DebianQemu:
+    """The packages' contents, all in one folder as if they were installed there."""
+
+    root: Path
+    program: str
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """How to run it: with the C library that it was linked with, not with this machine's."""
+        (loader,) = self.root.glob("usr/lib*/ld-linux-*.so.*")
+        (libraries,) = {library.parent for library in self.root.glob("usr/lib/*/libc.so.6")}
+        return [str(loader), "--library-path", str(libraries), str(self.root / "usr/bin" / self.program),
+                "-L", str(self.root / "usr/share/qemu"), *arguments]  # fmt: skip
+
+    def script(self, folder: Path) -> Path:
+        """The same as one program, which finds its modules, and stops its CPU where it has no qtest accelerator."""
+        (modules,) = self.root.glob("usr/lib/*/qemu")
+        path = folder / self.program
+        start = f'QEMU_MODULE_DIR={shlex.quote(str(modules))} exec {shlex.join(self.command([]))} "$@"'
+        path.write_text("\n".join(("#!/bin/sh", *([] if [*modules.glob(QTEST)] else [STOPPED]), start, "")))
+        path.chmod(0o755)
+        return path
+
+    @property
+    def version(self) -> str:
+        """For instance 11.1.3."""
+        printed = subprocess.run(self.command(["--version"]), text=True, capture_output=True, check=True).stdout
+        return printed.split()[3]
+
+
+def newest(architecture: str = "aarch64") -> DebianQemu:
+    """The newest emulator from the cache; NotAvailable says why it can't be had."""
+    return _cached("newest", architecture, debian_source.UNSTABLE)
+
+
+def release(version: str, suite: str, architecture: str = "aarch64") -> DebianQemu:
+    """The emulator of that version, which the suite must have; NotAvailable says why it can't be had."""
+    found = _cached(version, architecture, suite)
+    if found.version != version:
+        shutil.rmtree(found.root)
+        raise NotAvailable(f"Debian {suite}'s {PACKAGES[architecture]} is {found.version}, not {version}")
+    return found
+
+
+def _cached(name: str, architecture: str, suite: str) -> DebianQemu:
+    package = PACKAGES[architecture]
+    folder = debian_packages.cache_folder() / f"{name}-{package}"
+    filled = debian_packages.filled(folder, lambda unfinished: _download(package, suite, unfinished))
+    return DebianQemu(filled, f"qemu-system-{architecture}")
+
+
+def _download(package: str, suite: str, folder: Path) -> None:
+    mirrors = debian_source.mirrors() if debian_source.is_debian() else []
+    architecture = debian_packages.ARCHITECTURES.get(platform.machine())
+    if not mirrors or not architecture:
+        raise NotAvailable(f"no {package} of Debian's for this machine: it has no apt source of Debian")
+    with debian_packages.apt_of(architecture, debian_source.stanzas("deb", suite, mirrors)) as apt:
+        apt.unpack_with_dependencies(package, folder)
