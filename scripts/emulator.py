@@ -16,8 +16,10 @@ from hosts import Host
 from source import declared
 from workplace import NotAvailable, Refused, Workplace, arguments, run_script, say, workplace
 
-VARIANTS = {"patched": "--enable-rust", "stock": "--disable-rust", "norust": "--disable-rust",
-            "stock-rust": "--enable-rust", "arm64": "--enable-rust"}
+WITH_SERIES = "--with-pkgversion=RAM device series, version 2"  # what --version says in parentheses
+VARIANTS = {"patched": ("--enable-rust", WITH_SERIES), "stock": ("--disable-rust",),
+            "norust": ("--disable-rust", WITH_SERIES), "stock-rust": ("--enable-rust",),
+            "arm64": ("--enable-rust", WITH_SERIES)}
 CROSS = {"arm64"}  # Debian's names of the host's architecture
 NOT_AVAILABLE = "not-available"  # the reason why there is no cross build
 
@@ -76,7 +78,7 @@ def host_of(place: Workplace, variant: str) -> Host:
 def configure(place: Workplace, build: Path, variant: str, host: Host, targets: list[str], python: Path) -> None:
     """Configure a variant's build folder."""
     tree = place.stock_tree if variant.startswith("stock") else place.tree
-    command = compiling.command(tree, python, targets, VARIANTS[variant], host=host)
+    command = compiling.command(tree, python, targets, *VARIANTS[variant], host=host)
     compiling.configure(place, tree, build, command, python, host)
 
 

@@ -29,6 +29,12 @@ def test_the_crates_own_tests_pass_in_qemus_build() -> None:
     assert int(passed.group(1)) >= 16, done.stdout
 
 
+@pytest.mark.parametrize(("variant", "says"), [("patched", True), ("stock", False)])
+def test_the_version_tells_whether_the_series_is_in(variant: str, says: bool) -> None:
+    printed = subprocess.run([emulator(variant), "--version"], text=True, capture_output=True, check=True).stdout
+    assert ("(RAM device series, version 2)" in printed.splitlines()[0]) == says, printed
+
+
 def functions(program: Path) -> dict[str, tuple[int, int]]:
     """The crate's functions in a program: name, address and size."""
     listed = subprocess.run(["nm", "--print-size", str(program)], text=True, capture_output=True, check=True).stdout
