@@ -154,7 +154,7 @@ def table(report: Report) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patched", type=Path, required=True, help="qemu-system-aarch64 with the series")
-    parser.add_argument("--stock", type=Path, help="the same without it (default: that in build-stock beside, if any)")
+    parser.add_argument("--stock", type=Path, help="the same without it (default: that in stock/ beside, if any)")
     parser.add_argument("--work", type=Path, required=True, help="folder for the BAR's memory, the disk and the logs")
     chosen = parser.parse_args()
     if missing := outer_vm.missing_packages():
@@ -162,8 +162,8 @@ def main() -> int:
     for emulator in filter(None, (chosen.patched, chosen.stock)):
         if not os.access(emulator, os.X_OK):
             parser.error(f"{emulator} is no program")
-    built = chosen.patched.parent.parent / "build-stock" / chosen.patched.name
-    stock = chosen.stock or (built if os.access(built, os.X_OK) else None)
+    beside = chosen.patched.parent.parent / "stock" / chosen.patched.name
+    stock = chosen.stock or (beside if os.access(beside, os.X_OK) else None)
     begun = time.monotonic()
 
     def progress(text: str) -> None:
@@ -175,7 +175,7 @@ def main() -> int:
         parser.exit(1, f"{failed}\n")
     print(f"\n{table(report)}\n")
     if not stock:
-        print("`make check` builds QEMU without the series too, and compares with it.\n")
+        print("`make check` gets QEMU without the series too, and compares with it.\n")
     for variant in report.variants:
         print(f"{variant.name}: the BAR in `info mtree`:")
         print("\n".join(f"    {line}" for line in report.bar_lines[variant.name]))
