@@ -40,15 +40,22 @@ $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that
 endif
 endif
 
-.PHONY: all check check-all check-nightly checker audit bench matrix storm suites build setup series series-check range-diff export install clean
+.PHONY: all newest check check-all check-nightly checker audit bench matrix storm suites build setup series series-check range-diff export install clean
 .PHONY: arm64-host gh200 help
 
+of_base = $(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))
 not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
 all: setup
 	@ninja -C build $(variant)
 	@$(if $(filter patched,$(variant)),ninja -C build demonstrate,echo "$(not_here)")
 	@$(python) scripts/summary.py $(downloads) $(CURDIR)/$(work)/build-$(variant) \
-		'make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))'
+		'make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(of_base)'
+	@$(python) scripts/newer_release.py --base $(BASE) --work $(work) 'make newest$(of_base)'
+
+# The base's newest release in Debian, in place of the one that was taken first.
+newest:
+	@rm -f $(work)/source.stamp $(work)/newest.stamp
+	@$(MAKE) --no-print-directory all
 
 # STRICT=1 fails for a skip that tests/allowed-skips doesn't list.
 tested = $(meson) test -C build --no-rebuild --print-errorlogs
@@ -142,6 +149,7 @@ help:
 	@echo "make check     that, and the tests that a change must pass; STRICT=1 fails for a test that was skipped unexpectedly"
 	@echo "make check-all     that, and the tests that take long: stock builds, QEMU's own qtests, the matrix, more storms"
 	@echo "make check-nightly that, and all below that tests, on both bases; it takes hours"
+	@echo "make newest    the same with the newest point release of QEMU that Debian has, after \`make\` has told of one"
 	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
 	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"

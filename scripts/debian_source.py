@@ -83,10 +83,7 @@ def download(base: str, suite: str, folder: Path) -> Path:
     options = configure(folder, stanzas("deb-src", suite, known))
     say(f"downloading QEMU {base}'s source from Debian {suite} (40 MB)")
     try:
-        run(["apt-get", *options, "update"])
-        downloaded(f"Debian {suite}'s list of sources", size(folder / "lists"))
-        listed = versions(run(["apt-cache", *options, "showsrc", "--only-source", "qemu"]))
-        mine = newest(base, suite, listed)
+        mine = newest(base, suite, listed(suite, options, folder))
         run(["apt-get", *options, "source", "--download-only", "--tar-only", f"qemu={mine}"], cwd=folder / "files")
     except Unlisted:
         raise
@@ -97,6 +94,20 @@ def download(base: str, suite: str, folder: Path) -> Path:
     tarball, = (folder / "files").glob("qemu_*.orig.tar.*[!c]")
     downloaded(tarball.name, tarball.stat().st_size)
     return tarball
+
+
+def newest_release(base: str, suite: str, folder: Path) -> str:
+    """The base's newest release in the suite, for instance 10.0.14, asked by an apt configuration in the folder."""
+    options = configure(folder, stanzas("deb-src", suite, mirrors()))
+    packaged = newest(base, suite, listed(suite, options, folder))
+    return re.sub(r"^\d+:", "", packaged).partition("+")[0].partition("-")[0]
+
+
+def listed(suite: str, options: list[str], folder: Path) -> list[str]:
+    """The versions of QEMU's source package in the suite, oldest first, by the apt configuration in the folder."""
+    run(["apt-get", *options, "update"])
+    downloaded(f"Debian {suite}'s list of sources", size(folder / "lists"))
+    return versions(run(["apt-cache", *options, "showsrc", "--only-source", "qemu"]))
 
 
 def configure(folder: Path, sources: str) -> list[str]:
@@ -118,12 +129,12 @@ def versions(listed: str) -> list[str]:
     return sorted(found, key=lambda version: [int(number) for number in re.findall(r"\d+", version)])
 
 
-def newest(base: str, suite: str, listed: list[str]) -> str:
+def newest(base: str, suite: str, known: list[str]) -> str:
     """The newest of the versions that is a release of the base."""
-    mine = [version for version in listed if re.match(rf"(\d+:)?{re.escape(base)}\.\d+([+-]|$)", version)]
+    mine = [version for version in known if re.match(rf"(\d+:)?{re.escape(base)}\.\d+([+-]|$)", version)]
     if not mine:
         raise Unlisted(f"asked for QEMU {base} from Debian {suite}, whose source packages are now of "
-                       f"{', '.join(listed) or 'no version at all'}.\n  {OTHER_WAY.format(base=base)}.")
+                       f"{', '.join(known) or 'no version at all'}.\n  {OTHER_WAY.format(base=base)}.")
     return mine[-1]
 
 

@@ -64,3 +64,27 @@ def test_a_base_that_is_listed_but_gone_is_named_with_what_apt_said(bench: Bench
     (suite / "qemu_0+ds.orig.tar.xz").unlink()
     said = bench.refuses("source", PATH=f"{suite}:{os.environ['PATH']}")
     assert "asked for QEMU 10.0 from Debian trixie" in said and "404  Not Found" in said and "make QEMU_SRC=PATH" in said
+
+
+def test_a_newer_release_is_told_with_the_command_that_takes_it_and_asked_for_once_a_day(
+    bench: Bench, suite: Path
+) -> None:
+    path = f"{suite}:{os.environ['PATH']}"
+    fill(suite, bench, "1:10.0.9+ds-1")
+    assert bench.script("source", PATH=path).returncode == 0
+    assert bench.script("newer_release", "make newest", PATH=path).stdout == ""
+    fill(suite, bench, "1:10.0.9+ds-1", "1:10.0.14+ds-1+deb13u1")
+    assert bench.script("newer_release", "make newest", PATH=path).stdout == ""
+    (bench.work / "newest.stamp").unlink()
+    told = "-- Debian trixie has QEMU 10.0.14, and this is 10.0.9; to take it: make newest\n"
+    assert bench.script("newer_release", "make newest", PATH=path).stdout == told
+    assert bench.script("newer_release", "make newest", PATH="/nowhere").stdout == told
+
+
+def test_without_a_network_nothing_is_told(bench: Bench, suite: Path) -> None:
+    path = f"{suite}:{os.environ['PATH']}"
+    fill(suite, bench, "1:10.0.9+ds-1")
+    assert bench.script("source", PATH=path).returncode == 0
+    (suite / "apt-get").write_text("#!/bin/sh\nexit 100\n")
+    done = bench.script("newer_release", "make newest", PATH=path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
