@@ -37,7 +37,7 @@ def make(place: Workplace, base: str, checkout: Path, entries: list[series.Entry
         check_patch(entry, scratch)
         for file in entry.files:
             (scratch / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(checkout / file, scratch / file)
+            shutil.copy(series.lies_at(checkout, file), scratch / file)
         if entry.files:
             git("--literal-pathspecs", "add", "--force", "--", *entry.files, cwd=scratch)
             date = git("log", "-1", "--format=%aI", cwd=scratch).strip()
@@ -52,7 +52,8 @@ def check_patch(entry: series.Entry, scratch: Path) -> None:
     added = git("diff", "--name-only", "--no-renames", "--diff-filter=A", "HEAD^", "HEAD", cwd=scratch).splitlines()
     if added:
         raise Refused(f"{entry.patch.name} adds {added[0]}, but patches only edit what QEMU has: put the file at "
-                      f"{added[0]} in this repository and its name on the patch's line in the file series")
+                      f"{series.lies_at(Path(), added[0])} in this repository and its name in QEMU's tree on the patch's "
+                      "line in the file series")
     listed = git("--literal-pathspecs", "ls-files", "--", *entry.files, cwd=scratch) if entry.files else ""
     if had := listed.splitlines():
         raise Refused(f"the series' line {entry.patch.name} brings {had[0]}, which QEMU has already: "

@@ -110,8 +110,9 @@ def read_commits(here: Git) -> list[Commit]:
 def copy_back(here: Git, tree: Path, known: str, checkout: Path, overwrite: bool) -> None:
     """Bring to the checkout what the tree's commits changed in new files since the tree was prepared."""
     after, before = blobs(here, "HEAD"), blobs(here, known) if known else {}
-    there = [path for path in {*after, *before} if (checkout / path).is_file()]
-    hashes = here("hash-object", "--no-filters", "--", *(checkout / path for path in there)).split() if there else []
+    here_at = {path: series.lies_at(checkout, path) for path in {*after, *before}}
+    there = [path for path, file in here_at.items() if file.is_file()]
+    hashes = here("hash-object", "--no-filters", "--", *(here_at[path] for path in there)).split() if there else []
     mine = dict(zip(there, hashes, strict=True))
     changed = [path for path in after if after[path] not in (before.get(path), mine.get(path))]
     unlike = [path for path in changed if path in mine and mine[path] != before.get(path)]
@@ -120,11 +121,11 @@ def copy_back(here: Git, tree: Path, known: str, checkout: Path, overwrite: bool
                       + "\n  ".join(unlike) + "\n  Make them equal, or give --overwrite to take the tree's.")
     for path in changed:
         say(f"{path} comes from the tree")
-        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(tree / path, checkout / path)
+        here_at[path].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree / path, here_at[path])
     for path in sorted(before.keys() - after.keys() & mine.keys()):
         say(f"{path} goes, as in the tree")
-        (checkout / path).unlink()
+        here_at[path].unlink()
 
 
 def blobs(here: Git, commit: str) -> dict[str, str]:

@@ -56,6 +56,11 @@ def at_revision(place: Workplace, checkout: Path, revision: str) -> str:
     run(["tar", "-x", "-C", str(old), "-f", str(packed)])
     if not (old / "patches" / place.base / "series").is_file():
         raise Refused(f"asked to compare with {revision}, which has no patches/{place.base}/series")
+    if not (old / "qemu").is_dir():  # as older revisions have it: all at the top
+        files = [path for path in old.iterdir() if path.name not in ("rust", "patches")]
+        (old / "qemu").mkdir()
+        for path in files:
+            path.rename(old / "qemu" / path.name)
     _, entries = series.read(old / "patches" / place.base)
     series.find_files(place, old, entries)
     commit = commits.make(place, base, old, entries)

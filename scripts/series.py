@@ -2,8 +2,8 @@
 """The file ``series``: which commit brings which new files.
 
 A line is ``NNNN-name.patch path path ...``. The patch holds a commit's message and its edits of QEMU's own files; the
-paths are this repository's files and folders that the commit brings into QEMU's tree at the same place. A file that
-two lines cover belongs to the line that names it more closely.
+paths are the files and folders that the commit brings, as they are called in QEMU's tree: a checkout has the crate in
+rust/, as QEMU has, and all else in qemu/. A file that two lines cover belongs to the line that names it more closely.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ class Entry:
     patch: Path
     paths: list[str]
     files: list[str] = field(default_factory=list)
+
+
+def lies_at(checkout: Path, path: str) -> Path:
+    """Where a checkout has what the series brings to that path of QEMU's tree."""
+    return checkout / path if path.startswith("rust/") else checkout / "qemu" / path
 
 
 def read(patches: Path) -> tuple[list[str], list[Entry]]:
@@ -55,13 +60,15 @@ def find_files(place: Workplace, checkout: Path, entries: list[Entry]) -> None:
         owner[above[0]].files.append(file)
         bare.difference_update(above)
     for path in sorted(bare):
-        raise Refused(f"the series' line {owner[path].patch.name} names {path}, but {checkout} has no such file")
+        raise Refused(f"the series' line {owner[path].patch.name} names {path}, but there is no "
+                      f"{lies_at(checkout, path)}")
 
 
 def untracked(place: Workplace, checkout: Path, paths: list[str]) -> list[str]:
-    """The files below the paths that .gitignore doesn't name; works in an exported checkout (without .git) too."""
+    """The files below the paths, called as in QEMU's tree, that .gitignore doesn't name; it needs no .git there."""
     if not paths:
         return []
-    listed = git("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard", "--", *paths, cwd=checkout,
+    listed = git("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard", "--",
+                 *(lies_at(checkout, path) for path in paths), cwd=checkout,
                  GIT_DIR=place.repository, GIT_WORK_TREE=checkout, GIT_INDEX_FILE=place.scratch("index"))
-    return sorted(filter(None, listed.split("\0")))
+    return sorted(name.removeprefix("qemu/") for name in listed.split("\0") if name)

@@ -82,7 +82,7 @@ def fingerprint(base: str, checkout: Path, entries: list[series.Entry]) -> str:
     for entry in entries:
         seen.update(f"\n{entry.patch.name}\n".encode() + entry.patch.read_bytes())
         for file in entry.files:
-            path = checkout / file
+            path = series.lies_at(checkout, file)
             facts = path.stat()
             seen.update(f"\n{file} {facts.st_mode & 0o100} {facts.st_size}\n".encode() + path.read_bytes())
     return seen.hexdigest()

@@ -63,7 +63,7 @@ def built_program(folder: Path) -> Path:
     """The program, with the crate as the distribution's compiler makes it."""
     library, program = compile_crate(compilers.distributions("aarch64").compile, folder), folder / SOURCE.stem
     command = [programs.C_COMPILERS["aarch64"], "-O2", "-Wall", "-Wextra", "-Werror", "-std=gnu11", "-static",
-               "-Wl,--gc-sections", "-I", str(programs.ROOT / "include"), str(SOURCE), str(library),
+               "-Wl,--gc-sections", "-I", str(programs.ROOT / "qemu/include"), str(SOURCE), str(library),
                "-o", str(program)]  # fmt: skip
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:

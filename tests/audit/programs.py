@@ -70,7 +70,7 @@ def built(wanted: Wanted, folder: Path, crate: Path = CRATE) -> Program:
         find = compilers.current if wanted.crate == "current" else compilers.distributions
         compiler = find(wanted.architecture)
         library = compile_crate(compiler.compile, folder, crate=crate)
-        version, include = compiler.version, ROOT / "include"
+        version, include = compiler.version, ROOT / "qemu/include"
     path = folder / "transfers"
     _link(wanted.architecture, library, include, path)
     return Program(path, wanted.architecture, version, wanted.crate, library)

@@ -16,7 +16,7 @@ from machines import preloaded
 from machines.error import MachineError
 
 MACHINE = ("-M", "virt", "-accel", "qtest", "-display", "none", "-nodefaults", "-m", "128", "-S")
-INCLUDE = Path(__file__).resolve().parents[2] / "include"
+INCLUDE = Path(__file__).resolve().parents[2] / "qemu/include"
 SOURCE = Path(__file__).with_name("dispatch.c")
 SYMBOLS = (
     "address_space_map", "address_space_memory", "address_space_rw", "address_space_unmap",

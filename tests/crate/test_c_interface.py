@@ -14,7 +14,7 @@ from crate_builds import library
 from crate_builds.library import CRATE, RUST, compile_crate, run_rustc
 from machines.error import MachineError
 
-INCLUDE = RUST.parent / "include"
+INCLUDE = RUST.parent / "qemu/include"
 RUSTC = functools.partial(run_rustc, "rustc")
 CALLER = Path(__file__).with_name("caller.c")
 

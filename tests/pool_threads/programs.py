@@ -18,7 +18,7 @@ from machines.error import MachineError
 
 HERE = Path(__file__).resolve().parent
 ROOT = RUST.parent
-POOL = ROOT / "system/ram-device-pool.c"
+POOL = ROOT / "qemu/system/ram-device-pool.c"
 # What in QEMU's command names the object that it makes.
 NAMES_OUTPUT = ("-o", "-c", "-MQ", "-MF")
 # The functions of system/physmem.c that keep the clients of an address space, in their order.
@@ -56,7 +56,7 @@ class Build:
     def compile(self, source: Path, made: Path, options: Sequence[str]) -> Path:
         """An object of that C file."""
         # The pool finds "trace.h" beside itself in QEMU's tree.
-        own = ("-iquote", str(HERE), "-iquote", str(ROOT / "include"), "-iquote", str(self.tree / "system"))
+        own = ("-iquote", str(HERE), "-iquote", str(ROOT / "qemu/include"), "-iquote", str(self.tree / "system"))
         _run(["gcc", *own, *self._options, "-Werror", "-Wno-unused-function", *options, "-o", str(made), "-c",
               str(source)], self._folder)  # fmt: skip
         return made

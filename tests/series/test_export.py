@@ -27,7 +27,7 @@ def test_a_first_export_lists_new_files_and_keeps_them_out_of_the_patches(bench:
     assert (bench.patches / "series").read_text() == (
         "0001-memory-hook.patch include/new.h\n0002-physmem-hook.patch\n")
     assert "new.h" not in (bench.patches / "0001-memory-hook.patch").read_text()
-    assert (bench.checkout / "include" / "new.h").read_text() == "int new;\n"
+    assert (bench.checkout / "qemu" / "include" / "new.h").read_text() == "int new;\n"
 
 
 def test_what_is_committed_in_the_tree_comes_back_and_gives_the_same_tree(bench: Bench) -> None:
@@ -36,8 +36,18 @@ def test_what_is_committed_in_the_tree_comes_back_and_gives_the_same_tree(bench:
                            "include/new.h": "int newer;\n"})
     built = git("rev-parse", "HEAD^{tree}", cwd=bench.tree)
     export(bench)
-    assert (bench.checkout / "include" / "new.h").read_text() == "int newer;\n"
+    assert (bench.checkout / "qemu" / "include" / "new.h").read_text() == "int newer;\n"
     assert (bench.patches / "series").read_text().endswith("0003-third.patch include/third.h\n")
+    bench.prepare()
+    assert git("rev-parse", "HEAD^{tree}", cwd=bench.tree) == built
+
+
+def test_the_crates_files_come_to_the_folder_of_crates(bench: Bench) -> None:
+    bench.prepare()
+    bench.commit("third", {"rust/new/lib.rs": "// new\n"})
+    built = git("rev-parse", "HEAD^{tree}", cwd=bench.tree)
+    export(bench)
+    assert (bench.checkout / "rust" / "new" / "lib.rs").read_text() == "// new\n"
     bench.prepare()
     assert git("rev-parse", "HEAD^{tree}", cwd=bench.tree) == built
 
@@ -69,9 +79,9 @@ def test_the_comment_and_the_folders_of_the_file_series_stay(bench: Bench) -> No
 def test_a_new_file_that_both_sides_have_changed_is_not_overwritten(bench: Bench) -> None:
     bench.prepare()
     bench.commit("third", {"include/new.h": "int theirs;\n"})
-    (bench.checkout / "include" / "new.h").write_text("int mine;\n")
+    (bench.checkout / "qemu" / "include" / "new.h").write_text("int mine;\n")
     assert "include/new.h" in bench.refuses("export", "--checkout", bench.checkout)
-    assert (bench.checkout / "include" / "new.h").read_text() == "int mine;\n"
+    assert (bench.checkout / "qemu" / "include" / "new.h").read_text() == "int mine;\n"
 
 
 def test_edits_that_are_in_no_commit_are_refused(bench: Bench) -> None:

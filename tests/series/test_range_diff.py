@@ -17,11 +17,25 @@ def test_what_has_changed_since_a_revision_is_shown(bench: Bench) -> None:
     git("init", "--quiet", cwd=bench.checkout)
     git("add", "--all", cwd=bench.checkout)
     git("commit", "--quiet", "-m", "first", cwd=bench.checkout)
-    (bench.checkout / "include" / "new.h").write_text("int newer;\n")
+    (bench.checkout / "qemu" / "include" / "new.h").write_text("int newer;\n")
     bench.prepare()
     shown = compare(bench, "--old", "HEAD")
     assert "-+int new;" in shown and "++int newer;" in shown
     assert "2:" in shown and "physmem: hook" in shown
+
+
+def test_a_revision_that_had_the_new_files_at_the_top_is_shown_as_well(bench: Bench) -> None:
+    here, at_the_top = bench.checkout / "qemu" / "include", bench.checkout / "include"
+    here.rename(at_the_top)
+    here.parent.rmdir()
+    git("init", "--quiet", cwd=bench.checkout)
+    git("add", "--all", cwd=bench.checkout)
+    git("commit", "--quiet", "-m", "first", cwd=bench.checkout)
+    here.parent.mkdir()
+    at_the_top.rename(here)
+    bench.prepare()
+    shown = compare(bench, "--old", "HEAD").replace("  ", " ")
+    assert "= 1:" in shown and "= 2:" in shown
 
 
 def test_two_bases_are_compared(bench: Bench) -> None:

@@ -33,15 +33,15 @@ def test_nothing_is_written_when_nothing_has_changed(bench: Bench) -> None:
 def test_only_files_that_differ_get_a_new_time_stamp(bench: Bench) -> None:
     bench.prepare()
     before = {path: path.stat().st_mtime_ns for path in bench.tree.rglob("*.[ch]")}
-    (bench.checkout / "include" / "new.h").write_text("int newer;\n")
+    (bench.checkout / "qemu" / "include" / "new.h").write_text("int newer;\n")
     bench.prepare()
     assert [path.name for path, time in before.items() if path.stat().st_mtime_ns != time] == ["new.h"]
 
 
 def test_a_file_that_the_checkout_ignores_does_not_come_along(bench: Bench) -> None:
-    (bench.checkout / ".gitignore").write_text("/include/target/\n")
-    (bench.checkout / "include" / "target").mkdir()
-    (bench.checkout / "include" / "target" / "made").write_text("")
+    (bench.checkout / ".gitignore").write_text("/qemu/include/target/\n")
+    (bench.checkout / "qemu" / "include" / "target").mkdir()
+    (bench.checkout / "qemu" / "include" / "target" / "made").write_text("")
     series = bench.patches / "series"
     series.write_text(series.read_text().replace("include/new.h", "include"))
     bench.prepare()
@@ -49,7 +49,7 @@ def test_a_file_that_the_checkout_ignores_does_not_come_along(bench: Bench) -> N
 
 
 def test_a_file_belongs_to_the_line_that_names_it_most_closely(bench: Bench) -> None:
-    (bench.checkout / "include" / "late.h").write_text("int late;\n")
+    (bench.checkout / "qemu" / "include" / "late.h").write_text("int late;\n")
     series = bench.patches / "series"
     series.write_text(series.read_text().replace("include/new.h", "include").rstrip() + " include/late.h\n")
     bench.prepare()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from emulators import built_programs, emulator
 
-SOURCES = Path(__file__).resolve().parents[1] / "qtest"
+SOURCES = Path(__file__).resolve().parents[2] / "qemu/tests/qtest"
 OURS = {name: program for name, program in built_programs().items() if name.startswith("ram-device-")}
 
 
