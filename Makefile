@@ -82,7 +82,7 @@ check-nightly: check-all
 checker:
 	@$(if $(QEMU),,echo "checker: say which emulator, for instance: make checker QEMU=/usr/bin/qemu-system-aarch64" >&2; exit 2)
 	@mkdir -p build && scripts/needs python3 gcc libc6-dev ca-certificates >&2
-	@$(python) tests/checker/run_checker.py $(ARGS) '$(QEMU)'
+	@$(python) -P -S tests/checker/run_checker.py $(ARGS) '$(QEMU)'
 
 matrix: setup
 	@ninja -C build matrix

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import series
+import series_file
 import worktrees
 from workplace import Refused, Workplace, git
 
@@ -20,7 +20,7 @@ def reference(place: Workplace, name: str) -> str:
     return git("for-each-ref", "--format=%(objectname)", name, GIT_DIR=place.repository).strip()
 
 
-def make(place: Workplace, base: str, checkout: Path, entries: list[series.Entry]) -> str:
+def make(place: Workplace, base: str, checkout: Path, entries: list[series_file.Entry]) -> str:
     """Make the series' commits on base in a scratch worktree; the last one's id, the same on every machine."""
     scratch = worktrees.worktree(place, "apply", base, "--no-checkout")  # git am takes what it needs out of the index
     git("read-tree", "HEAD", cwd=scratch)
@@ -37,7 +37,7 @@ def make(place: Workplace, base: str, checkout: Path, entries: list[series.Entry
         check_patch(entry, scratch)
         for file in entry.files:
             (scratch / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(series.lies_at(checkout, file), scratch / file)
+            shutil.copy(series_file.lies_at(checkout, file), scratch / file)
         if entry.files:
             git("--literal-pathspecs", "add", "--force", "--", *entry.files, cwd=scratch)
             date = git("log", "-1", "--format=%aI", cwd=scratch).strip()
@@ -47,12 +47,12 @@ def make(place: Workplace, base: str, checkout: Path, entries: list[series.Entry
     return commit
 
 
-def check_patch(entry: series.Entry, scratch: Path) -> None:
+def check_patch(entry: series_file.Entry, scratch: Path) -> None:
     """A patch edits files of QEMU, a line brings files that QEMU doesn't have: neither does the other's work."""
     added = git("diff", "--name-only", "--no-renames", "--diff-filter=A", "HEAD^", "HEAD", cwd=scratch).splitlines()
     if added:
         raise Refused(f"{entry.patch.name} adds {added[0]}, but patches only edit what QEMU has: put the file at "
-                      f"{series.lies_at(Path(), added[0])} in this repository and its name in QEMU's tree on the patch's "
+                      f"{series_file.lies_at(Path(), added[0])} in this repository and its name in QEMU's tree on the patch's "
                       "line in the file series")
     listed = git("--literal-pathspecs", "ls-files", "--", *entry.files, cwd=scratch) if entry.files else ""
     if had := listed.splitlines():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import series
+import series_file
 from commits import BRANCH, KNOWN, reference
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
 from worktrees import check_branch, check_unedited
@@ -68,7 +68,7 @@ def main() -> None:
 
 def write_patches(here: Git, place: Workplace, commits: list[Commit], patches: Path) -> None:
     """Write the patches and the file ``series``."""
-    comment, old = series.read(patches) if (patches / "series").is_file() else ([], [])
+    comment, old = series_file.read(patches) if (patches / "series").is_file() else ([], [])
     paths = {entry.patch.name.partition("-")[2]: entry.paths for entry in old}
     fresh = place.scratch("patches")
     fresh.mkdir(parents=True)
@@ -110,7 +110,7 @@ def read_commits(here: Git) -> list[Commit]:
 def copy_back(here: Git, tree: Path, known: str, checkout: Path, overwrite: bool) -> None:
     """Bring to the checkout what the tree's commits changed in new files since the tree was prepared."""
     after, before = blobs(here, "HEAD"), blobs(here, known) if known else {}
-    here_at = {path: series.lies_at(checkout, path) for path in {*after, *before}}
+    here_at = {path: series_file.lies_at(checkout, path) for path in {*after, *before}}
     there = [path for path, file in here_at.items() if file.is_file()]
     hashes = here("hash-object", "--no-filters", "--", *(here_at[path] for path in there)).split() if there else []
     mine = dict(zip(there, hashes, strict=True))

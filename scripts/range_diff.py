@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import commits
-import series
+import series_file
 from commits import BRANCH, reference
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run, run_script, say, workplace
 
@@ -61,8 +61,8 @@ def at_revision(place: Workplace, checkout: Path, revision: str) -> str:
         (old / "qemu").mkdir()
         for path in files:
             path.rename(old / "qemu" / path.name)
-    _, entries = series.read(old / "patches" / place.base)
-    series.find_files(place, old, entries)
+    _, entries = series_file.read(old / "patches" / place.base)
+    series_file.find_files(place, old, entries)
     commit = commits.make(place, base, old, entries)
     packed.unlink()
     shutil.rmtree(old)

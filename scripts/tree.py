@@ -16,7 +16,7 @@ import commits
 import crates
 import firmware
 import mails
-import series
+import series_file
 import worktrees
 from commits import APPLIED, BRANCH, KNOWN, reference
 from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script, say, workplace
@@ -31,20 +31,20 @@ def main() -> None:
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
     with place.locked():
-        _, entries = series.read((options.patches or checkout / "patches" / place.base).resolve())
+        _, entries = series_file.read((options.patches or checkout / "patches" / place.base).resolve())
         if options.apply_only:
-            series.find_files(place, checkout, entries)
+            series_file.find_files(place, checkout, entries)
             commit = commits.make(place, imported(place), checkout, entries)
             git("update-ref", APPLIED, commit, GIT_DIR=place.repository)
             return
         prepare(place, checkout, entries)
 
 
-def prepare(place: Workplace, checkout: Path, entries: list[series.Entry]) -> None:
+def prepare(place: Workplace, checkout: Path, entries: list[series_file.Entry]) -> None:
     """Bring the workplace's trees up to date with the series and the checkout's files."""
     base = imported(place)
     worktrees.recover(place)
-    series.find_files(place, checkout, entries)
+    series_file.find_files(place, checkout, entries)
     stamp, wanted = place.root / "tree.stamp", fingerprint(base, checkout, entries)
     for tree, branch in ((place.tree, BRANCH), (place.stock_tree, "")):
         if tree.is_dir():
@@ -75,14 +75,14 @@ def imported(place: Workplace) -> str:
     return base
 
 
-def fingerprint(base: str, checkout: Path, entries: list[series.Entry]) -> str:
+def fingerprint(base: str, checkout: Path, entries: list[series_file.Entry]) -> str:
     """A hash of all that the prepared tree depends on."""
     sources = (Path(commits.__file__), Path(mails.__file__), mails.letter(checkout))
     seen = hashlib.sha256(base.encode() + b"".join(path.read_bytes() for path in sources if path.is_file()))
     for entry in entries:
         seen.update(f"\n{entry.patch.name}\n".encode() + entry.patch.read_bytes())
         for file in entry.files:
-            path = series.lies_at(checkout, file)
+            path = series_file.lies_at(checkout, file)
             facts = path.stat()
             seen.update(f"\n{file} {facts.st_mode & 0o100} {facts.st_size}\n".encode() + path.read_bytes())
     return seen.hexdigest()

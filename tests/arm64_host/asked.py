@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from arm64_host.places import CACHEABLE, DEVICE, WRITE_COMBINING, Host
 from machines import arm64_host
-from places import CACHEABLE, DEVICE, WRITE_COMBINING, Host
-from transfers import KIB, Compared
+from vfio.transfers import KIB, Compared
 
 OURS, STOCK, DIRECT = "ours", "Debian's", "x-ram-device-direct=on"
 BUFFERED, NATIVE, IO_URING = "cache=writeback,aio=threads", "cache=none,aio=native", "cache=none,aio=io_uring"

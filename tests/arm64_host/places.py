@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("vfio", "storm"))
-
 from machines import arm64_host, assigned, nvgrace
 from machines.outer_vm import OuterVm
-from transfers import BAR_FILE, FILE_SIZE, Memory
+from vfio.transfers import BAR_FILE, FILE_SIZE, Memory
 
 # It has what a GPU has and others haven't: a function-level reset and power states.
 NVME = (0x1B36, 0x0010)

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Requests into the BARs of nvgrace-gpu and vfio-pci on arm64 hosts, and what takes these BARs away: all of it.
 
@@ -17,18 +17,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import asked
-import places
-import storms
-from asked import DIRECT, MEMORIES, OURS, STOCK, Asked
+from arm64_host import asked, storms
+from arm64_host.asked import DIRECT, MEMORIES, OURS, STOCK, Asked
+from arm64_host.places import HOSTS, Host
 from machines.error import MachineError, NotAvailable
-from places import HOSTS, Host
-
-import demonstrate
-import run_storm
-from demonstrate import Report
-from scenarios import Result
-from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, WRONG
+from storm import run_storm
+from storm.scenarios import Result
+from vfio import demonstrate
+from vfio.demonstrate import Report
+from vfio.transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, WRONG
 
 VERDICTS = (OK, WRONG, IO_ERROR, LOST_DEVICE, LOST_EMULATOR)
 Say = Callable[[str], None]

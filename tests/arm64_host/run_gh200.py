@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The reported scenario, on an arm64 host with NVIDIA's driver: a guest uses the GPU's memory as system RAM.
 
@@ -19,14 +19,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "guest"))
-
+from arm64_host.places import HOSTS, LINUX_6_12, LINUX_7, Host
+from arm64_host.run_arm64_host import emptied
+from guest.machine import DONE
+from guest.scenario import Assigned, Nested, Outcome, run_in
 from machines import arm64_host, nvgrace
 from machines.error import MachineError, NotAvailable
-from machine import DONE
-from places import HOSTS, LINUX_6_12, LINUX_7, Host
-from run_arm64_host import emptied
-from scenario import Assigned, Nested, Outcome, run_in
 
 OURS, STOCK = "ours", "Debian's"
 Say = Callable[[str], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import scenarios
-from scenarios import BLK, FUNCTION_RESET, MEMORY_ENABLE, NVGRACE, OUTSIDE, POWER_DOWN, UNPLUG, Storm
+from storm import scenarios
+from storm.scenarios import BLK, FUNCTION_RESET, MEMORY_ENABLE, NVGRACE, OUTSIDE, POWER_DOWN, UNPLUG, Storm
 
 # What one may take on a busy machine: the host is emulated, and its mappings are of many pages.
 SECONDS = 1800.0

@@ -10,13 +10,13 @@ import json
 import signal
 from pathlib import Path
 
-import mapping_lives
 import pytest
-from mapping_lives import Observed
-from places import LINUX_6_12, Host
-from scenarios import NVGRACE
 
+from arm64_host.places import LINUX_6_12, Host
 from machines.error import NotAvailable
+from storm import mapping_lives
+from storm.mapping_lives import Observed
+from storm.scenarios import NVGRACE
 
 VM_SECONDS = 300.0
 LIVES, ENDED = (mapping_lives.WRITTEN, None), (None, signal.SIGBUS)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import signal
 
-import asked
-import demonstrate
 import pytest
-from asked import DEVICE, MEMORIES, OURS, STOCK, Asked
-from demonstrate import Report
+
+from arm64_host import asked
+from arm64_host.asked import DEVICE, MEMORIES, OURS, STOCK, Asked
+from arm64_host.places import LINUX_6_12
 from machines import emulators
 from machines.error import NotAvailable
-from places import LINUX_6_12
-from transfers import DIRECTIONS, KIB, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, TO_DISK
+from vfio import demonstrate
+from vfio.demonstrate import Report
+from vfio.transfers import DIRECTIONS, KIB, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, TO_DISK
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 OURS_ASKED = [made for made in asked.FOR_CHECK if made.who == OURS]

@@ -6,14 +6,14 @@ One outer VM is run for all of these tests. RAM_DEVICE_ARM64 names the emulator,
 
 from __future__ import annotations
 
-import expected
 import pytest
-import run_storm
+
+from arm64_host.places import LINUX_6_12
+from arm64_host.storms import SECONDS, for_check
 from machines import emulators
 from machines.error import NotAvailable
-from places import LINUX_6_12
-from scenarios import OUTSIDE, Result, Storm
-from storms import SECONDS, for_check
+from storm import expected, run_storm
+from storm.scenarios import OUTSIDE, Result, Storm
 
 Report = dict[Storm, Result]
 PLANNED = for_check("emulator")

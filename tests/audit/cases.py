@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import windows
+from audit import windows
 
 LAYOUT = struct.Struct("<IIQQII")  # struct Case in transfers.c
 

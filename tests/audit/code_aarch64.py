@@ -8,9 +8,24 @@ from typing import Any
 
 import capstone
 from capstone import arm64_const
-from code_image import Image
-from code_instruction import Access, Effect, Flow, load
-from code_values import MIXED, NUMBER, SMALL, State, Value, add, at, computed, join, low_word, masked, number, scale
+
+from audit.code_image import Image
+from audit.code_instruction import Access, Effect, Flow, load
+from audit.code_values import (
+    MIXED,
+    NUMBER,
+    SMALL,
+    State,
+    Value,
+    add,
+    at,
+    computed,
+    join,
+    low_word,
+    masked,
+    number,
+    scale,
+)
 
 GENERAL = re.compile(r"[xw](\d+|zr)|w?sp|fp|lr")
 LOAD = re.compile(r"ldu?r(s?[bh]|sw)?")

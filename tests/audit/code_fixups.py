@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from code_instruction import Access
-from code_paths import Paths
+from audit.code_instruction import Access
+from audit.code_paths import Paths
 
 
 def faults_of_fixup(paths: Paths, accesses: dict[int, Access], address: int) -> Iterator[str]:

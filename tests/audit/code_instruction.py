@@ -7,8 +7,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from code_image import Image
-from code_values import MIXED, NUMBER, Entry, State, Value, at
+from audit.code_image import Image
+from audit.code_values import MIXED, NUMBER, Entry, State, Value, at
 
 # struct RamDevice: the device's address, then numbers: size, readonly and direct.
 HOST_OFFSET = 0

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from code_image import Function, Image, exported, public
-from code_instruction import Access, Architecture, Effect, Flow
-from code_values import MIXED, NUMBER, Entry, State, Value, at
+from audit.code_image import Function, Image, exported, public
+from audit.code_instruction import Access, Architecture, Effect, Flow
+from audit.code_values import MIXED, NUMBER, Entry, State, Value, at
 
 # In bytes; those of the crate have up to nine moves and a jump.
 LONGEST_FIXUP = 96

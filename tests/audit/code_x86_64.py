@@ -8,9 +8,10 @@ from typing import Any
 
 import capstone
 from capstone import x86_const
-from code_image import Image
-from code_instruction import Access, Effect, Flow, load
-from code_values import MIXED, NUMBER, State, Value, add, at, computed, join, low_word, masked, number, scale
+
+from audit.code_image import Image
+from audit.code_instruction import Access, Effect, Flow, load
+from audit.code_values import MIXED, NUMBER, State, Value, add, at, computed, join, low_word, masked, number, scale
 
 OLD = {"rax": ("eax", "ax", "al"), "rbx": ("ebx", "bx", "bl"), "rcx": ("ecx", "cx", "cl"), "rdx": ("edx", "dx", "dl"),
        "rsi": ("esi", "si", "sil"), "rdi": ("edi", "di", "dil"), "rbp": ("ebp", "bp", "bpl"),

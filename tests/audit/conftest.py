@@ -7,8 +7,9 @@ import functools
 from collections.abc import Callable
 
 import pytest
+
+from audit.programs import WANTED, Program, Wanted, built
 from machines.error import NotAvailable
-from programs import WANTED, Program, Wanted, built
 
 Build = Callable[[Wanted], Program]
 

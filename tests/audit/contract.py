@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cases import MOVES, QUESTIONS, WRITES, Case, Routine
+from audit.cases import MOVES, QUESTIONS, WRITES, Case, Routine
 from contract_model.pieces import pieces
 
 # Architectures on which a misaligned access to device memory is allowed (C1).

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cases import Case
-from traces import Access
-from violations import Findings, violations
+from audit.cases import Case
+from audit.traces import Access
+from audit.violations import Findings, violations
 
 # The longest length of each class.
 LENGTHS = {"1": 1, "2, 4, 8": 8, "3, 5, 6, 7": 8, "9 to 15": 15, "16 to 32": 32, "33 to 64": 64, "65 to 128": 128,

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import compilers
-import programs
+from audit import compilers, programs
 from crate_builds.library import compile_crate
 from machines import debian_arm64, initramfs
 from machines.error import MachineError

@@ -9,9 +9,9 @@ import shutil
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import windows
+from audit import windows
+from audit.traces import Access, Instrument
 from machines.error import NotAvailable
-from traces import Access, Instrument
 
 CHUNK = 1 << 20
 INSTRUCTION = b"I  "

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from code_aarch64 import AArch64
-from code_fixups import faults_of_fixup
-from code_image import Image, Refused
-from code_instruction import Access, Architecture
-from code_paths import Finding, Paths
-from code_x86_64 import X8664
+from audit.code_aarch64 import AArch64
+from audit.code_fixups import faults_of_fixup
+from audit.code_image import Image, Refused
+from audit.code_instruction import Access, Architecture
+from audit.code_paths import Finding, Paths
+from audit.code_x86_64 import X8664
 
 ARCHITECTURES: dict[str, type[Architecture]] = {"x86_64": X8664, "aarch64": AArch64}
 WIDTHS = (1, 2, 4, 8)

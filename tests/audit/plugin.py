@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import windows
+from audit import windows
+from audit.traces import Access, Instrument
 from machines.error import MachineError, NotAvailable
-from traces import Access, Instrument
 
 SOURCE = Path(__file__).with_name("accesses.c")
 # A plugin isn't told of what SVE loads and stores.  A CPU without SVE doesn't execute it either.

@@ -11,8 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import cases
-import compilers
+from audit import cases, compilers
 from crate_builds.library import CRATE, compile_crate
 from machines.debian import ARCHITECTURES
 from machines.error import MachineError, NotAvailable

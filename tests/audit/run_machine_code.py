@@ -10,11 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from code_image import Refused
-from machine_code import Audit, audit
+from audit.code_image import Refused
+from audit.machine_code import Audit, audit
+from audit.programs import C_COMPILERS, emulator, programs
+from audit.whole_crate import whole_crate
 from machines.error import MachineError, NotAvailable
-from programs import C_COMPILERS, emulator, programs
-from whole_crate import whole_crate
 
 
 def main() -> int:

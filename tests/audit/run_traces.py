@@ -12,14 +12,14 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import control_table
-from cases import CONTROLS
+from audit import control_table
+from audit.cases import CONTROLS
+from audit.programs import Program, programs
+from audit.trace_run import INSTRUMENTS, control, crate, libc, moved_words, processor
+from audit.traces import Instrument
+from audit.violations import Findings
+from audit.word_stores import ROUTINES, Stores, table, word_stores
 from machines.error import MachineError
-from programs import Program, programs
-from trace_run import INSTRUMENTS, control, crate, libc, moved_words, processor
-from traces import Instrument
-from violations import Findings
-from word_stores import ROUTINES, Stores, table, word_stores
 
 
 def main() -> int:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from audit.programs import WANTED, Program, Wanted, built
+from audit.trace_run import INSTRUMENTS, crate, moved_words
+from audit.traces import Instrument
 from crate_builds.library import CRATE
 from machines.error import NotAvailable
-from programs import WANTED, Program, Wanted, built
-from trace_run import INSTRUMENTS, crate, moved_words
-from traces import Instrument
 
 # What is changed (file, from, to), and the violation that must be found.
 LOAD = "unsafe { W::device_load(addr, &mut self.vanished) }"

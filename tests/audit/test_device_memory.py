@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Mapping as Table
 from pathlib import Path
 
-import device_memory
-import programs
 import pytest
-from device_memory import DEVICE, NORMAL, ORDINARY, Mapping
-from machines.error import NotAvailable
+
 import debian_qemu
+from audit import device_memory, programs
+from audit.device_memory import DEVICE, NORMAL, ORDINARY, Mapping
+from machines.error import NotAvailable
 
 BUS_ADRALN = 1
 

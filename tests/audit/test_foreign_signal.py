@@ -15,6 +15,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from machines.emulators import wanted
 
 SCRIPT = Path(__file__).with_name("foreign_signal.py")

@@ -10,16 +10,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import compilers
-import programs
 import pytest
-from code_image import SOURCES, Refused, exported, is_of_crate, public
+
+from audit import compilers, programs
+from audit.code_image import SOURCES, Refused, exported, is_of_crate, public
+from audit.machine_code import WIDTHS, Audit, audit
+from audit.programs import C_COMPILERS, Program
+from audit.whole_crate import whole_crate
 from crate_builds.library import compile_crate
-from machine_code import WIDTHS, Audit, audit
 from machines import emulators
 from machines.error import NotAvailable
-from programs import C_COMPILERS, Program
-from whole_crate import whole_crate
 
 FOLDER = Path(__file__).parent
 DEFINED = {"ram_device_load", "ram_device_read", "ram_device_fixup", "ram_device_pages_take", "ram_move_word"}

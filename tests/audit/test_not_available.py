@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+from audit.plugin import plugin
+from audit.programs import CRATE, WANTED, built
 from machines.error import MachineError, NotAvailable
-from plugin import plugin
-from programs import CRATE, WANTED, built
 
 
 def test_a_crate_that_does_not_compile_is_broken_and_not_unavailable(tmp_path: Path) -> None:

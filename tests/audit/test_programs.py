@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cases import Case, Routine, moved_words, of_the_crate
+
+from audit.cases import Case, Routine, moved_words, of_the_crate
+from audit.programs import EMULATORS_LIBRARY, WANTED, Program, Wanted
 from crate_builds.library import QEMU_FLAGS
-from programs import EMULATORS_LIBRARY, WANTED, Program, Wanted
 
 # What decides about the machine code, among the arguments that Meson gives rustc.
 DECISIVE = re.compile(r"-C (?:debug-assertions|overflow-checks|opt-level|target-\w+|lto|panic)=\S+|--edition=\S+")

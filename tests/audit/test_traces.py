@@ -6,14 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from cases import CONTROLS, of_the_crate
-from code_image import exported
-from control_table import table as printed
+
+from audit.cases import CONTROLS, of_the_crate
+from audit.code_image import exported
+from audit.control_table import table as printed
+from audit.programs import WANTED, Program, Wanted
+from audit.trace_run import INSTRUMENTS, RUNS, Run, control, crate
+from audit.traces import Instrument
+from audit.violations import Findings
 from machines.error import NotAvailable
-from programs import WANTED, Program, Wanted
-from trace_run import INSTRUMENTS, RUNS, Run, control, crate
-from traces import Instrument
-from violations import Findings
 
 Build = Callable[[Wanted], Program]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import io
 
-import lackey
 import pytest
-import windows
-from cases import Case, Routine
-from contract import expected
+
+from audit import lackey, windows
+from audit.cases import Case, Routine
+from audit.contract import expected
+from audit.traces import Access, by_case
+from audit.violations import CLASSES, violations
 from contract_model.pieces import pieces
 from machines.error import MachineError
-from traces import Access, by_case
-from violations import CLASSES, violations
 
 TABLE = {0x400000, 0x400004}
 PC = 0x400000

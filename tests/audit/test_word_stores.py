@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import pytest
-from cases import WIDTHS, Routine
-from programs import WANTED, Wanted
-from test_traces import Build, holds, instrument
-from trace_run import RUNS, Run, libc, moved_words
-from violations import Findings
-from word_stores import is_one, shown, word_stores
+
+from audit.cases import WIDTHS, Routine
+from audit.programs import WANTED, Wanted
+from audit.test_traces import Build, holds, instrument
+from audit.trace_run import RUNS, Run, libc, moved_words
+from audit.violations import Findings
+from audit.word_stores import is_one, shown, word_stores
 
 # A word that the memmove() of glibc 2.36 doesn't store at once, by architecture.
 STORED_IN_PARTS = {"x86_64": 2, "aarch64": 1}

@@ -8,14 +8,14 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cases
-from code_image import Image
-from control_table import by_length
-from lackey import lackey
-from plugin import plugin
-from programs import WANTED, Program, Wanted
-from traces import Instrument
-from violations import Findings, findings
+from audit import cases
+from audit.code_image import Image
+from audit.control_table import by_length
+from audit.lackey import lackey
+from audit.plugin import plugin
+from audit.programs import WANTED, Program, Wanted
+from audit.traces import Instrument
+from audit.violations import Findings, findings
 
 INSTRUMENTS: dict[str, Callable[[str], Instrument]] = {"plugin": plugin, "lackey": lackey}
 

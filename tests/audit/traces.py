@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import windows
-from cases import Case, packed
+from audit import windows
+from audit.cases import Case, packed
+from audit.programs import Program
 from machines.error import MachineError
-from programs import Program
 
 TIMEOUT = 1200  # seconds, for the slowest instrument with all cases on a busy machine
 

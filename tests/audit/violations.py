@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from cases import QUESTIONS, WRITES, Case, Routine
-from contract import expected
-from traces import Access
+from audit.cases import QUESTIONS, WRITES, Case, Routine
+from audit.contract import expected
+from audit.traces import Access
 
 CLASSES = {
     "duplicated": "a byte is accessed twice",

@@ -6,9 +6,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from code_image import exported
+from audit.code_image import exported
+from audit.programs import C_COMPILERS
 from machines.error import MachineError
-from programs import C_COMPILERS
 
 
 def whole_crate(library: Path, architecture: str, folder: Path) -> Path:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from cases import WIDTHS, Routine, words
-from programs import Program
-from traces import Instrument
+from audit.cases import WIDTHS, Routine, words
+from audit.programs import Program
+from audit.traces import Instrument
 
 ROUTINES = {"ram_move_word()": Routine.MOVE_WORD_TO, "memmove()": Routine.MEMMOVE_TO}
 

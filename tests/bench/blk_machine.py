@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from blk_drives import NODE, Drive
+from bench.blk_drives import NODE, Drive
+from bench.polled_queue import DEPTH, PolledQueue, Requests
+from bench.timed_emulator import symbols
 from drivers import pci
 from drivers.pages import PAGE, Pages
 from drivers.virtio import VirtioPci
 from machines.error import MachineError
 from machines.qtest_client import Emulator
-from polled_queue import DEPTH, PolledQueue, Requests
-from timed_emulator import symbols
 
 MIB = 1 << 20
 LARGEST = MIB

@@ -9,14 +9,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import blk_machine
-from blk_drives import DRIVES, NULL, Drive, lacking
-from blk_machine import DISK_HALF, RAM, Machine
+from bench import blk_machine
+from bench.blk_drives import DRIVES, NULL, Drive, lacking
+from bench.blk_machine import DISK_HALF, RAM, Machine
+from bench.polled_queue import DEPTH
+from bench.ratio import KIB, Comparison, size
 from drivers.request import RequestFailed
 from machines.error import MachineError
 from machines.qtest_client import EmulatorError
-from polled_queue import DEPTH
-from ratio import KIB, Comparison, size
 
 SIZES = (4 * KIB, 64 * KIB, 1024 * KIB)
 # A clock of Linux's for the processor time of a whole process, those of its threads that have ended included.

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from blk_drives import NULL
-from blk_speed import Row
-from ratio import aligned
+from bench.blk_drives import NULL
+from bench.blk_speed import Row
+from bench.ratio import aligned
 
 HEADINGS = ("", "RAM us", "RAM CPU us", "speed min", "median", "max", "CPU min", "median", "max", "harness", "CPU")
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ratio import KIB, Comparison, size
-from timed_emulator import Call, TimedEmulator
+from bench.ratio import KIB, Comparison, size
+from bench.timed_emulator import Call, TimedEmulator
 
 WIDTHS = (1, 2, 4, 8)
 BULK = tuple(kib * KIB for kib in (4, 16, 64, 256, 1024))

@@ -8,8 +8,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from bench.ratio import Comparison, size
 from machines.error import MachineError
-from ratio import Comparison, size
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 COMMAND = ("cargo", "bench", "--quiet", "--package", "ram_device_bench", "--bench", "routines")

@@ -19,15 +19,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import blk_speed
-import blk_table
-import in_process
-import routines
-from blk_speed import Effort
+from bench import blk_speed, blk_table, in_process, routines
+from bench.blk_speed import Effort
+from bench.polled_queue import DEPTH
+from bench.ratio import Comparison, table
+from bench.timed_emulator import TimedEmulator, build
 from machines.error import MachineError
-from polled_queue import DEPTH
-from ratio import Comparison, table
-from timed_emulator import TimedEmulator, build
 
 ADDED_BAR = Path(__file__).with_name("added_bar.c")
 # Of requests in RAM, so that few of them are made at a time but the harness's own turns don't matter.

@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import in_process
 import pytest
+
+from bench import in_process
+from bench.ratio import Comparison, table
+from bench.timed_emulator import Call, TimedEmulator, build, symbols
 from machines.error import MachineError
-from ratio import Comparison, table
-from timed_emulator import Call, TimedEmulator, build, symbols
 
 pytestmark = pytest.mark.exhaustive
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import blk_speed
 import pytest
-from blk_drives import DRIVES, NULL, Drive
-from blk_machine import BOUNCED, DIRECT, RAM, SMALL_PAGES, STOCK
-from blk_speed import SIZES, Effort, Row, Series
-from blk_table import table
+
+from bench import blk_speed
+from bench.blk_drives import DRIVES, NULL, Drive
+from bench.blk_machine import BOUNCED, DIRECT, RAM, SMALL_PAGES, STOCK
+from bench.blk_speed import SIZES, Effort, Row, Series
+from bench.blk_table import table
+from bench.ratio import KIB
+from bench.timed_emulator import build
 from machines import emulators
 from machines.error import MachineError
-from ratio import KIB
-from timed_emulator import build
 
 pytestmark = pytest.mark.exhaustive
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from checker.findings import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, Answer
+from checker.machine import Machine
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
-from findings import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, Answer
-from machine import Machine
 from machines.qtest_client import EmulatorError
 
 

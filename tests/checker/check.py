@@ -9,20 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import denied
-import engine
-import exactness
-import in_flight
-import network
-import speed
-import storage
-from findings import BLK, BLK_SCANNED, KIB, NET, NVME, RAISED, SCSI, Check, Findings, Request, of_device
-from machine import Machine, started
+from checker import denied, engine, exactness, in_flight, network, speed, storage
+from checker.findings import BLK, BLK_SCANNED, KIB, NET, NVME, RAISED, SCSI, Check, Findings, Request, of_device
+from checker.machine import Machine, started
+from checker.network import Network
+from checker.peer import Peer
+from checker.storage import Disk, Storage
+from checker.subject import CannotCheck, Subject
 from machines.qtest_client import EmulatorError
-from network import Network
-from peer import Peer
-from storage import Disk, Storage
-from subject import CannotCheck, Subject
 
 MIB = KIB * KIB
 FEWER_SIZES = (512, 4 * KIB, 8 * KIB, 1 * MIB)

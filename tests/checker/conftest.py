@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import peer
 import pytest
+
+import debian_qemu
+from checker import peer
+from checker.subject import OLDEST, CannotCheck, probe
+from checker.toolchain import NoCompiler
 from machines import emulators
 from machines.error import NotAvailable
-import debian_qemu
-from subject import OLDEST, CannotCheck, probe
-from toolchain import NoCompiler
 
 CHECKER = Path(__file__).with_name("run_checker.py")
 
@@ -35,7 +36,7 @@ class Run:
 
 
 def run_checker(*arguments: str | Path) -> Run:
-    command = [sys.executable, "-B", str(CHECKER), *map(str, arguments)]
+    command = [sys.executable, "-B", "-P", str(CHECKER), *map(str, arguments)]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     return Run(done.returncode, done.stdout, done.stderr)
 

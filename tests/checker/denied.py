@@ -6,9 +6,8 @@ The emulator and the device must outlive them, and the next request must work.
 
 from __future__ import annotations
 
-import answers
-from drivers.request import Segment
-from findings import (
+from checker import answers
+from checker.findings import (
     CHANGED,
     DIRECTIONS,
     DROPPED,
@@ -24,9 +23,10 @@ from findings import (
     Answer,
     Denied,
 )
-from network import MOST, Network, new_driver, packet
-from places import GUARD, InBar
-from storage import ANSWER_SECONDS, Storage
+from checker.network import MOST, Network, new_driver, packet
+from checker.places import GUARD, InBar
+from checker.storage import ANSWER_SECONDS, Storage
+from drivers.request import Segment
 
 SIZES, PACKET_SIZES = (512, 64 * KIB), (512, 8 * KIB)
 # In BAR 2, and the part of BAR 4's memory that is seen there.

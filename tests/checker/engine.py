@@ -7,9 +7,9 @@ import random
 import struct
 import zlib
 
+from checker.findings import KIB, Check
+from checker.machine import PEER_SLOT, Machine
 from drivers.request import NoAnswer, wait_until
-from findings import KIB, Check
-from machine import PEER_SLOT, Machine
 
 SIZE = 64 * KIB
 # Registers in BAR 0.

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from checker.findings import KIB, Check
+from checker.machine import Machine
+from checker.peer import MEMORY_BAR, REGISTER_BAR, Access
+from checker.storage import Storage
 from drivers.request import DeviceNeedsReset, RequestFailed, Segment
-from findings import KIB, Check
-from machine import Machine
 from machines.qtest_client import EmulatorError
-from peer import MEMORY_BAR, REGISTER_BAR, Access
-from storage import Storage
 
 WIDTHS = {1: "b", 2: "w", 4: "l", 8: "q"}
 VALUE = bytes(range(0xA1, 0xA9))

@@ -6,15 +6,15 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 
+from checker.findings import DIRECTIONS, KIB, OK, SCSI, TO_BAR, WRONG, Request
+from checker.machine import Machine
+from checker.places import GUARD, InBar, InRam, Place
+from checker.storage import ANSWER_SECONDS, Storage
 from drivers.request import DeviceNeedsReset, RequestFailed, Segment, wait_until
 from drivers.scsi_disk import READ_16, TEST_UNIT_READY, WRITE_16
 from drivers.virtio import DEVICE_NEEDS_RESET, DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR
 from drivers.virtio_scsi import LUN_0_OF_TARGET_0, QUEUES, REQUEST_QUEUE, REQUEST_SIZE, RESPONSE_SIZE
-from findings import DIRECTIONS, KIB, OK, SCSI, TO_BAR, WRONG, Request
-from machine import Machine
-from places import GUARD, InBar, InRam, Place
-from storage import ANSWER_SECONDS, Storage
 
 COUNT = DeepQueue.BATCH
 SIZES = (2 * KIB, 64 * KIB)

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards import RAM_SIZE, Board
+from checker.boards import RAM_SIZE, Board
+from checker.peer import IDENTITY, MEMORY_BAR, READ_ONLY_BAR, REGISTER_BAR, Peer
+from checker.subject import PEER_DEVICE, CannotCheck, Subject
 from drivers import pci
 from drivers.pages import Pages
 from machines.qtest_client import Emulator, EmulatorError, QTest
-from peer import IDENTITY, MEMORY_BAR, READ_ONLY_BAR, REGISTER_BAR, Peer
-from subject import PEER_DEVICE, CannotCheck, Subject
 
 PEER_SLOT, DEVICE_SLOT = 4, 5
 FIRMWARE_SIZE = 64 << 10

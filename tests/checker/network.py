@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import answers
+from checker import answers
+from checker.findings import DIRECTIONS, KIB, NET, OK, TO_BAR, WRONG, Request
+from checker.machine import DEVICE_SLOT, Machine, started
+from checker.peer import Peer
+from checker.places import GUARD, InBar, InRam, Place
+from checker.storage import ANSWER_SECONDS
+from checker.subject import Subject
 from drivers.request import Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_net import VirtioNet
-from findings import DIRECTIONS, KIB, NET, OK, TO_BAR, WRONG, Request
-from machine import DEVICE_SLOT, Machine, started
-from peer import Peer
-from places import GUARD, InBar, InRam, Place
-from storage import ANSWER_SECONDS
-from subject import Subject
 
 DRIVER = "virtio-net-pci"
 SIZES = (1 * KIB, 8 * KIB)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import toolchain
+from checker import toolchain
+from checker.subject import CannotCheck
 from machines import process_group
-from subject import CannotCheck
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 PACKAGE, PROGRAM = "vfio_user_gpu", "vfio-user-gpu"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from machine import Machine
+from checker.machine import Machine
 
 KIB = 1024
 # What lies around the data and is looked at as well.

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from findings import BAR_GONE, DIRECTIONS, FINE, OK, READ_ONLY, Denied, Findings, Request, of_device, shown
-from in_flight import COUNT
+from checker.findings import BAR_GONE, DIRECTIONS, FINE, OK, READ_ONLY, Denied, Findings, Request, of_device, shown
+from checker.in_flight import COUNT
 
 MARKS = {True: "", False: "FAILED: ", None: "not checked: "}
 

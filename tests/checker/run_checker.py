@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks what an emulator makes of DMA into the memory of a passed-through PCI device.
 
@@ -18,15 +18,15 @@ import time
 import traceback
 from pathlib import Path
 
-# drivers/ and machines/ are beside this folder; they use scripts/.
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "scripts")]
+# All that it imports is below tests/ or in scripts/.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import peer
-import report
-from check import check
-from findings import NOT_CHECKED, Findings
+from checker import peer, report
+from checker.check import check
+from checker.findings import NOT_CHECKED, Findings
+from checker.subject import CannotCheck, probe
 from machines.qtest_client import EmulatorError
-from subject import CannotCheck, probe
 
 
 def main() -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 
+from checker.findings import OK, Request, Speed
+from checker.places import InBar
+from checker.storage import SIZES, Storage
 from drivers.request import DeviceNeedsReset, RequestFailed, Segment
-from findings import OK, Request, Speed
 from machines.qtest_client import EmulatorError
-from places import InBar
-from storage import SIZES, Storage
 
 ROUNDS, ROUND_SECONDS = 3, 0.15
 

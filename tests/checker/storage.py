@@ -10,13 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import answers
-from drivers.nvme import Nvme
-from drivers.request import DeviceNeedsReset, Segment
-from drivers.virtio import VirtioPci
-from drivers.virtio_blk import SECTOR, VirtioBlk
-from drivers.virtio_scsi import VirtioScsi
-from findings import (
+from checker import answers
+from checker.findings import (
     BLK,
     DIRECTIONS,
     FROM_BAR,
@@ -32,11 +27,16 @@ from findings import (
     Limit,
     Request,
 )
-from machine import DEVICE_SLOT, Machine, started
+from checker.machine import DEVICE_SLOT, Machine, started
+from checker.peer import Peer
+from checker.places import GUARD, InBar, InRam, Place
+from checker.subject import Subject
+from drivers.nvme import Nvme
+from drivers.request import DeviceNeedsReset, Segment
+from drivers.virtio import VirtioPci
+from drivers.virtio_blk import SECTOR, VirtioBlk
+from drivers.virtio_scsi import VirtioScsi
 from machines.qtest_client import EmulatorError
-from peer import Peer
-from places import GUARD, InBar, InRam, Place
-from subject import Subject
 
 DRIVERS = {BLK: "virtio-blk-pci", SCSI: "virtio-scsi-pci", NVME: "nvme"}
 SIZES = tuple(512 << i for i in range(12))

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards import Q35, VIRT, Board
+from checker.boards import Q35, VIRT, Board
 from machines import process_group
 
 OLDEST = (10, 1)

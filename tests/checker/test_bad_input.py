@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import peer
 import pytest
-from conftest import run_checker
-from findings import NOT_CHECKED
-from toolchain import NoCompiler
+
+from checker import peer
+from checker.conftest import run_checker
+from checker.findings import NOT_CHECKED
+from checker.toolchain import NoCompiler
 
 
 def is_refused(emulator: str | Path, *why: str, other_peer: Path = Path("/bin/true")) -> None:

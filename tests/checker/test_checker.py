@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
-from conftest import Run
-from findings import (
+from checker.conftest import Run
+from checker.findings import (
     AFFECTED,
     BLK,
     BLK_SCANNED,
@@ -23,7 +23,7 @@ from findings import (
     TO_BAR,
     WRONG,
 )
-from storage import SIZES
+from checker.storage import SIZES
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 BOUNCE_BUFFER = 4096

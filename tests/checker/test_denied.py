@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import storage
-from denied import read_into_read_only, write_without_bar
-from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
-from findings import (
+
+from checker import storage
+from checker.denied import read_into_read_only, write_without_bar
+from checker.findings import (
     BLK,
     CHANGED,
     DROPPED,
@@ -28,8 +28,9 @@ from findings import (
     WRITTEN,
     WRONG,
 )
+from checker.storage import Disk, Storage
+from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
 from machines.qtest_client import EmulatorError
-from storage import Disk, Storage
 
 BAR, READ_ONLY, MEMORY_SIZE = 0x4000_0000, 0x1000_0000, 4 << 20
 SIZE = 512

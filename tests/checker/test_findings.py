@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from denied import outcome_of_read, outcome_of_write
-from exactness import DMA_SIZE, flaw
-from findings import (
+
+from checker.denied import outcome_of_read, outcome_of_write
+from checker.exactness import DMA_SIZE, flaw
+from checker.findings import (
     AFFECTED,
     BLK,
     CHANGED,
@@ -36,8 +37,8 @@ from findings import (
     Limit,
     Request,
 )
-from peer import MEMORY_BAR, REGISTER_BAR, Access
-from report import as_json, table
+from checker.peer import MEMORY_BAR, REGISTER_BAR, Access
+from checker.report import as_json, table
 
 BEGIN = 0x1000
 

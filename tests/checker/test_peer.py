@@ -8,8 +8,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-import peer
 import pytest
+
+from checker import peer
 
 SECONDS = 20
 

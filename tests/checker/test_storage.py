@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import speed
-import storage
+
+from checker import speed, storage
+from checker.findings import BLK, OK, TO_BAR, Request
+from checker.storage import Disk, Storage
 from drivers.request import DeviceNeedsReset, NoAnswer, Segment
-from findings import BLK, OK, TO_BAR, Request
-from storage import Disk, Storage
 
 SEGMENT = Segment(0, 512)
 

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import toolchain
+
+from checker import toolchain
 
 
 def said_by(*command: str | Path, environment: dict[str, str]) -> str:

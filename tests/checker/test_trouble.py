@@ -11,16 +11,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import peer
 import pytest
-import run_checker
-from conftest import CHECKER
+
+from checker import peer, run_checker
+from checker.conftest import CHECKER
+from checker.findings import NOT_CHECKED
+from checker.subject import CannotCheck
+from checker.test_bad_input import MACHINES, VERSION, VFIO_USER, emulator, is_refused, program
 from drivers.request import wait_until
-from findings import NOT_CHECKED
 from machines import qtest_client
 from machines.qtest_client import Emulator, EmulatorError
-from subject import CannotCheck
-from test_bad_input import MACHINES, VERSION, VFIO_USER, emulator, is_refused, program
 
 SECONDS = 30.0
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -96,7 +96,7 @@ def test_a_checker_that_is_ended_leaves_nobody_behind(
     asked = f"{SOCKETS}os.read(qtest, 1); print(os.getpid(), file=open('{its_pid}', 'w'), flush=True); {SLEEP}"
     hangs = f'*-qtest-log*) {shlex.quote(sys.executable)} -c {shlex.quote(asked)} "$@" ;;\n'
     hung = emulator(tmp_path, VERSION + MACHINES + VFIO_USER + hangs)
-    command = [sys.executable, "-B", CHECKER, hung, "--peer", recorded_peer]
+    command = [sys.executable, "-B", "-P", CHECKER, hung, "--peer", recorded_peer]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as checker:
         wait_until(lambda: its_pid.exists() and its_pid.read_text().endswith("\n"), "the checker", SECONDS)
         checker.send_signal(number)

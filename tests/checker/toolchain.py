@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import rust_web
+from checker.subject import CannotCheck
 from machines.error import MachineError
-from subject import CannotCheck
 
 
 class NoCompiler(CannotCheck):

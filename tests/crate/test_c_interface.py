@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from crate_builds import library
 from crate_builds.library import CRATE, RUST, compile_crate, run_rustc
 from machines.error import MachineError

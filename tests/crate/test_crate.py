@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
+
 from crate_builds.library import QEMU_FLAGS, RUST, compile_crate, run_rustc
 
 MSRV = "1.63"

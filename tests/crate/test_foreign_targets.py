@@ -6,8 +6,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import foreign_core
 import pytest
+
+from crate import foreign_core
 from crate_builds.library import CRATE, compile_crate
 from machines.error import MachineError, NotAvailable
 

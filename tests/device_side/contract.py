@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contract_model.pieces import WIDTHS, pieces
-from outer_trace import Access
+from device_side.outer_trace import Access
 
 
 def contract(offset: int, length: int, store: bool) -> list[Access]:

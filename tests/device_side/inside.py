@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import rings
-from accesses import (
+from device_side import rings
+from device_side.accesses import (
     BAR_SIZE,
     MARKER,
     NO_ACTION,
@@ -32,13 +32,8 @@ from accesses import (
     requests,
     ring_requests,
 )
-from drivers import pci
-from drivers.request import ANSWER_SECONDS, wait_until
-from drivers.virtio_blk import Segment, VirtioBlk
-from machines import assigned
-from machines.qtest_client import Emulator, EmulatorError, QTest
-from one_instruction import OneInstruction
-from planned import (
+from device_side.one_instruction import OneInstruction
+from device_side.planned import (
     INSTRUCTIONS,
     MEMORY_BAR,
     NVME,
@@ -50,6 +45,11 @@ from planned import (
     instructions,
     marker,
 )
+from drivers import pci
+from drivers.request import ANSWER_SECONDS, wait_until
+from drivers.virtio_blk import Segment, VirtioBlk
+from machines import assigned
+from machines.qtest_client import Emulator, EmulatorError, QTest
 
 OUTER_DISK = Path("/dev/vda")
 # A load or store of each width, as the qtest protocol names it.

@@ -19,12 +19,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import outer_trace
-import table
-from accesses import actions, ring_requests
-from machines import outer_vm
-from machines.error import MachineError
-from planned import (
+from device_side import outer_trace, table
+from device_side.accesses import actions, ring_requests
+from device_side.planned import (
     DIRECT,
     DISK_FILE,
     INSTRUCTIONS,
@@ -38,7 +35,9 @@ from planned import (
     instructions,
     marker,
 )
-from report import Observed, Report
+from device_side.report import Observed, Report
+from machines import outer_vm
+from machines.error import MachineError
 
 NVME_OPTIONS = "nvme,serial=device-side,cmb_size_mb=1,legacy-cmb=on"
 TIMEOUT = 600.0

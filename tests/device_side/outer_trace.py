@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from accesses import BAR_SIZE, MARKER, NO_ACTION
+from device_side.accesses import BAR_SIZE, MARKER, NO_ACTION
 from machines.error import MachineError
 
 REGION = "nvme-cmb"

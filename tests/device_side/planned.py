@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accesses import ALIGNMENTS, SECTOR, WIDTHS, WRITE_AREA, Action, requests
-from outer_trace import Access
+from device_side.accesses import ALIGNMENTS, SECTOR, WIDTHS, WRITE_AREA, Action, requests
+from device_side.outer_trace import Access
 
 PLAN_FILE, RESULTS_FILE, DISK_FILE, TRACE_FILE = "plan.json", "results.jsonl", "disk.img", "trace.log"
 NVME, MEMORY_BAR = (0x1B36, 0x0010), 2

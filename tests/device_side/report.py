@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accesses import REQUEST, SECTOR, Action
-from outer_trace import Access, Seen
-from planned import INSTRUCTIONS_AT, STARTED, first_sector
+from device_side.accesses import REQUEST, SECTOR, Action
+from device_side.outer_trace import Access, Seen
+from device_side.planned import INSTRUCTIONS_AT, STARTED, first_sector
 
 Model = Callable[[int, int, bool], list[Access]]
 

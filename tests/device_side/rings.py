@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-from accesses import RING_AREA
+from device_side.accesses import RING_AREA
 from drivers.pages import PAGE, Pages
 from drivers.request import ANSWER_SECONDS, Segment, wait_until
 from drivers.virtio import BLOCK_DEVICE, VirtioMmio

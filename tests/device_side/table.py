@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from accesses import BULK, MEANS, REQUEST, SINGLE, Action, actions
-from contract import contract, stock_dispatch
-from outer_trace import Access
-from planned import STOCK
-from report import Report
+from device_side.accesses import BULK, MEANS, REQUEST, SINGLE, Action, actions
+from device_side.contract import contract, stock_dispatch
+from device_side.outer_trace import Access
+from device_side.planned import STOCK
+from device_side.report import Report
 
 # How the BAR is accessed, from which alignment on, and how many bytes of it.
 EXAMPLES = (

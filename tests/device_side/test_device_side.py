@@ -10,15 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import observe
 import pytest
-from accesses import BULK, MEANS, REQUEST, RING_AREA, SECTOR, SINGLE, Action, actions, requests, ring_requests
-from contract import contract, stock_dispatch
+
+from device_side import observe
+from device_side.accesses import (
+    BULK,
+    MEANS,
+    REQUEST,
+    RING_AREA,
+    SECTOR,
+    SINGLE,
+    Action,
+    actions,
+    requests,
+    ring_requests,
+)
+from device_side.contract import contract, stock_dispatch
+from device_side.outer_trace import Access, Seen
+from device_side.planned import DIRECT, PATCHED, STOCK, TRACE_FILE, instructions
+from device_side.report import Model, Report
 from drivers.virtio import PARTS, QUEUE_SIZE
 from machines import emulators
-from outer_trace import Access, Seen
-from planned import DIRECT, PATCHED, STOCK, TRACE_FILE, instructions
-from report import Model, Report
 
 OURS = (PATCHED, DIRECT)
 GUESTS = (SINGLE, BULK)

@@ -7,8 +7,9 @@ import lzma
 import platform
 from pathlib import Path
 
-import debian_source
 import pytest
+
+import debian_source
 from machines import debian, emulators, initramfs, outer_vm
 from machines.error import MachineError, NotAvailable
 from machines.outer_vm import Kernel

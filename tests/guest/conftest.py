@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import contents
 import pytest
+
+from guest import contents
+from guest.scenario import Nested, Outcome, run_directly, run_nested
 from machines import debian_arm64, emulators
-from scenario import Nested, Outcome, run_directly, run_nested
 
 PATCHED, PATCHED_O_DIRECT, STOCK = "patched", "patched, cache=none aio=native", "stock"
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
-import machine
+from guest import machine
 from machines.assigned import give_to_vfio
 
 PLAN_FILE, RESULTS_FILE = "plan.json", "results.jsonl"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from machine import READY, Guest
+from guest.machine import READY, Guest
 from machines.error import MachineError
 from machines.qtest_client import Emulator
 

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from string import ascii_lowercase
 
-import saved_state
-from contents import Contents, Size
-from in_outer_vm import PLAN_FILE, RESULTS_FILE
-from machine import Guest, Run, run
+from guest import saved_state
+from guest.contents import Contents, Size
+from guest.in_outer_vm import PLAN_FILE, RESULTS_FILE
+from guest.machine import Guest, Run, run
 from machines import debian_arm64, initramfs, outer_vm
 from machines.outer_vm import OuterVm
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import PATCHED, PATCHED_O_DIRECT, STOCK
-from contents import MIB, SECTOR
-from machine import KNOWN_MESSAGE, STUCK
+
+from guest.conftest import PATCHED, PATCHED_O_DIRECT, STOCK
+from guest.contents import MIB, SECTOR
+from guest.machine import KNOWN_MESSAGE, STUCK
+from guest.scenario import BAR_MIB, Outcome
 from machines import emulators
-from scenario import BAR_MIB, Outcome
 
 TEST_DEVICE = "test device"
 # Emulated twice, and so slow.

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import debian_qemu
 import debian_source
 from machines import debian, outer_vm
 from machines.error import NotAvailable
 from machines.kernel_module import Builder
-import debian_qemu
 from machines.outer_vm import AARCH64, Kernel, Machine
 
 ARCHITECTURE, COMPILER_PREFIX = "arm64", "aarch64-linux-gnu-"

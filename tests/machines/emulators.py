@@ -11,6 +11,7 @@ import platform
 from pathlib import Path
 
 import pytest
+
 from machines import outer_vm
 
 WHY_NOT_BUILT = "not-available"  # scripts/emulator.py leaves the reason in this file, where it lacks something

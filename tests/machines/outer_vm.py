@@ -150,7 +150,7 @@ def python(script: Path, *arguments: str, machine: Machine = USUAL) -> list[str]
     """The command that runs a script of ours in the VM, with the modules that it has here."""
     return [
         "/usr/bin/env", f"PYTHONPATH={TESTS}:{TESTS.parent / 'scripts'}",
-        machine.python, "-B", "-S", str(script.resolve()), *arguments,
+        machine.python, "-B", "-P", "-S", str(script.resolve()), *arguments,
     ]  # fmt: skip
 
 

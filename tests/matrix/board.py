@@ -6,10 +6,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from dimensions import KIB, LIST, LIST_ODD, UPPER, UPPER_ODD
 from drivers.request import Segment
 from machines.qtest_client import QTest
-from places import END, PARTS, SIZE, pieces
+from matrix.dimensions import KIB, LIST, LIST_ODD, UPPER, UPPER_ODD
+from matrix.places import END, PARTS, SIZE, pieces
 
 # Requests wander through each part, so that they hardly ever meet the place of an earlier one.
 STEP = 36 * KIB

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dimensions import (
+from matrix.dimensions import (
     BLK,
     BLK_IOTHREAD,
     BOUNCE_BUFFER,
@@ -39,8 +39,8 @@ from dimensions import (
     Disk,
     Requests,
 )
-from places import bytes_in_bars
-from stores import SHARE
+from matrix.places import bytes_in_bars
+from matrix.stores import SHARE
 
 
 def is_possible(cache: str, aio: str) -> bool:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from machine import DIRECT, PATCHED, STOCK, Variant
+
 from machines import emulators
+from matrix.machine import DIRECT, PATCHED, STOCK, Variant
 
 
 @pytest.fixture(scope="session")

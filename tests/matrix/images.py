@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from dimensions import MIB
+from matrix.dimensions import MIB
 
 SIZE = 8 * MIB
 SECTOR = 512

@@ -16,12 +16,12 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import jobs
-from dimensions import STORAGE_DEVICES
-from machine import Assigned
 from machines.assigned import give_to_vfio
-from runner import Runner
-from stores import BLOCK_DEVICE, EXT4, EXT4_DISK, LOWER_ADDRESS, SHARE, UPPER_ADDRESS, disk_of
+from matrix import jobs
+from matrix.dimensions import STORAGE_DEVICES
+from matrix.machine import Assigned
+from matrix.runner import Runner
+from matrix.stores import BLOCK_DEVICE, EXT4, EXT4_DISK, LOWER_ADDRESS, SHARE, UPPER_ADDRESS, disk_of
 
 
 def mounted(device: str, at: Path) -> Path:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dimensions import Case, Disk
-from machine import Variant
+from matrix.dimensions import Case, Disk
+from matrix.machine import Variant
 
 JOBS_FILE, RESULTS_FILE = "jobs.json", "results.jsonl"
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import places
-from board import Board
 from drivers import pci
 from drivers.pages import Pages
 from machines.qtest_client import Emulator
+from matrix import places
+from matrix.board import Board
 
 # The emulators under test, by name; the third is the first, run with this property on both BARs.
 PATCHED, STOCK, DIRECT = "patched", "stock", "x-ram-device-direct=on"

@@ -8,14 +8,14 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from board import Board
-from dimensions import E1000E, LOST_PACKET, MIB, NET, OK, RNG, SEND, WRONG, Case
 from drivers.e1000e import E1000e
 from drivers.request import Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_net import VirtioNet
 from drivers.virtio_rng import VirtioRng
-from machine import Machine
+from matrix.board import Board
+from matrix.dimensions import E1000E, LOST_PACKET, MIB, NET, OK, RNG, SEND, WRONG, Case
+from matrix.machine import Machine
 
 SLOTS = {NET: 8, E1000E: 9, RNG: 10}
 CARDS = (NET, E1000E)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dimensions import (
+from matrix.dimensions import (
     KIB,
     LIST,
     LIST_ODD,

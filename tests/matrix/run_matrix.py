@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the whole matrix, and prints what became of its combinations, emulators side by side.
 
@@ -19,17 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jobs
-import selection
-import stores
-import table
-from cases import expected, expected_of_direct
-from dimensions import Case
-from jobs import Job, Outcome
-from machine import DIRECT, PATCHED, STOCK, Variant
 from machines import outer_vm
 from machines.error import MachineError
-from runner import Runner
+from matrix import jobs, selection, stores, table
+from matrix.cases import expected, expected_of_direct
+from matrix.dimensions import Case
+from matrix.jobs import Job, Outcome
+from matrix.machine import DIRECT, PATCHED, STOCK, Variant
+from matrix.runner import Runner
 
 HOURS = 3600.0
 

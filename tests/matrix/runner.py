@@ -7,14 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import others
-import storage
-from dimensions import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, NO_ANSWER, RAM_TO_UPPER, RNG, STORAGE_DEVICES, Case, Disk
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
-from images import Image
-from jobs import Job, Outcome
-from machine import DIRECT, Assigned, Machine, Variant, machine
 from machines.qtest_client import EmulatorError
+from matrix import others, storage
+from matrix.dimensions import (
+    IO_ERROR,
+    LOST_DEVICE,
+    LOST_EMULATOR,
+    NO_ANSWER,
+    RAM_TO_UPPER,
+    RNG,
+    STORAGE_DEVICES,
+    Case,
+    Disk,
+)
+from matrix.images import Image
+from matrix.jobs import Job, Outcome
+from matrix.machine import DIRECT, Assigned, Machine, Variant, machine
 
 # No request takes longer, even in the outer VM.
 ANSWER_SECONDS = 30.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cases import disks, expected_of_direct, expected_of_stock, other_cases, storage_cases
-from dimensions import BARS, BORDERS, BOTH_WAYS, KIB, LARGE, LIST, NO_ANSWER, O_DIRECT, USB, Case, Disk
-from jobs import Job
-from machine import STOCK, Variant
-from stores import BLOCK_DEVICE, EXT4, FILE, SHARE
+from matrix.cases import disks, expected_of_direct, expected_of_stock, other_cases, storage_cases
+from matrix.dimensions import BARS, BORDERS, BOTH_WAYS, KIB, LARGE, LIST, NO_ANSWER, O_DIRECT, USB, Case, Disk
+from matrix.jobs import Job
+from matrix.machine import STOCK, Variant
+from matrix.stores import BLOCK_DEVICE, EXT4, FILE, SHARE
 
 # The requests that are made where there isn't time for all of them.
 REPRESENTATIVE = (

@@ -6,8 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from board import Board
-from dimensions import (
+from drivers import pci, virtio_blk
+from drivers.nvme import Nvme
+from drivers.pages import Pages
+from drivers.request import ANSWER_SECONDS, Segment
+from drivers.usb_storage import UsbStorage
+from drivers.virtio import VirtioPci
+from drivers.virtio_blk import VirtioBlk
+from drivers.virtio_scsi import VirtioScsi
+from drivers.xhci import Xhci
+from matrix.board import Board
+from matrix.dimensions import (
     BLK,
     BLK_IOTHREAD,
     BORDERS,
@@ -23,16 +32,7 @@ from dimensions import (
     Case,
     Disk,
 )
-from drivers import pci, virtio_blk
-from drivers.nvme import Nvme
-from drivers.pages import Pages
-from drivers.request import ANSWER_SECONDS, Segment
-from drivers.usb_storage import UsbStorage
-from drivers.virtio import VirtioPci
-from drivers.virtio_blk import VirtioBlk
-from drivers.virtio_scsi import VirtioScsi
-from drivers.xhci import Xhci
-from images import SECTOR, Image
+from matrix.images import SECTOR, Image
 
 FIRST_SLOT = 8
 SLOTS = {device: FIRST_SLOT + i for i, device in enumerate(STORAGE_DEVICES)}

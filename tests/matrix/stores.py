@@ -7,10 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import images
-import places
-from dimensions import MIB, STORAGE_DEVICES
 from machines.error import MachineError
+from matrix import images, places
+from matrix.dimensions import MIB, STORAGE_DEVICES
 
 # On the host.
 FILE = "file"

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from dimensions import OK, VERDICTS, Case
-from jobs import Outcome
+from matrix.dimensions import OK, VERDICTS, Case
+from matrix.jobs import Outcome
 
 Key = Callable[[Case], tuple[str, ...]]
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-import places
 import pytest
-from cases import (
+
+from matrix import places
+from matrix.cases import (
     disks,
     expected_of_direct,
     expected_of_stock,
@@ -16,7 +17,7 @@ from cases import (
     other_cases,
     storage_cases,
 )
-from dimensions import (
+from matrix.dimensions import (
     BARS,
     BLK,
     BORDERS,
@@ -51,7 +52,7 @@ from dimensions import (
     Case,
     Requests,
 )
-from stores import BLOCK_DEVICE, FILE
+from matrix.stores import BLOCK_DEVICE, FILE
 
 
 def requests(table: Requests) -> int:

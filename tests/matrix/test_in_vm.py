@@ -7,13 +7,14 @@ One outer VM is run for all of these tests. run_matrix.py runs the whole matrix 
 from __future__ import annotations
 
 import pytest
-import selection
-from cases import expected_of_direct, expected_of_stock
-from dimensions import BARS, BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES, USB
-from jobs import Outcome
-from machine import DIRECT, PATCHED, STOCK, Variant
-from run_matrix import Report, run_in_vm, sentence
-from stores import BLOCK_DEVICE, EXT4, SHARE
+
+from matrix import selection
+from matrix.cases import expected_of_direct, expected_of_stock
+from matrix.dimensions import BARS, BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES, USB
+from matrix.jobs import Outcome
+from matrix.machine import DIRECT, PATCHED, STOCK, Variant
+from matrix.run_matrix import Report, run_in_vm, sentence
+from matrix.stores import BLOCK_DEVICE, EXT4, SHARE
 
 pytestmark = pytest.mark.exhaustive
 

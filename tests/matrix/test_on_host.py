@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import selection
-from cases import disks, other_cases, storage_cases
-from dimensions import CACHES, O_DIRECT, OTHER_REQUESTS, STORAGE_DEVICES
-from machine import DIRECT, PATCHED, Variant
-from machines.o_direct import can_be_opened_directly
-from run_matrix import Report, run_on_host, sentence
-from stores import FILE
 
+from machines.o_direct import can_be_opened_directly
+from matrix import selection
+from matrix.cases import disks, other_cases, storage_cases
+from matrix.dimensions import CACHES, O_DIRECT, OTHER_REQUESTS, STORAGE_DEVICES
+from matrix.machine import DIRECT, PATCHED, Variant
+from matrix.run_matrix import Report, run_on_host, sentence
+from matrix.stores import FILE
 
 PART, WHOLE = "part", "whole"
 

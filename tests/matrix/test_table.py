@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import table
-from dimensions import BLK, IO_ERROR, OK, READ, UPPER, WRITE, Case, Disk
-from jobs import Outcome
+from matrix import table
+from matrix.dimensions import BLK, IO_ERROR, OK, READ, UPPER, WRITE, Case, Disk
+from matrix.jobs import Outcome
 
 DISK = Disk("file", "raw", "none", "native")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from drivers import pci
 from drivers.request import wait_until
-from drivers.virtio import EVENT_INDEX, QUEUE_SIZE, DeepQueue, Virtqueue, VirtioPci
+from drivers.virtio import EVENT_INDEX, QUEUE_SIZE, DeepQueue, VirtioPci, Virtqueue
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR, Segment
 from machines import bar_of_file
 

@@ -7,11 +7,12 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from drivers import pci
 from drivers.request import Segment
 from drivers.virtio import VirtioPci
-from machine import FIRST_DISK_SLOT, MIB, machine
 from machines import emulators
+from pool.machine import FIRST_DISK_SLOT, MIB, machine
 
 CREATE_2D, ATTACH_BACKING = 0x101, 0x106
 OK_NODATA, ERR_UNSPEC = 0x1100, 0x1200

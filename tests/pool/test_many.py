@@ -9,8 +9,8 @@ import random
 from pathlib import Path
 
 from drivers.request import wait_until
-from machine import EVERY_ANSWER_SECONDS, MIB, Batch, disk_options, machine
 from machines import emulators
+from pool.machine import EVERY_ANSWER_SECONDS, MIB, Batch, disk_options, machine
 
 DISKS, QUEUES, DEPTH = 4, 4, 128
 ENTRIES = 4 * DEPTH

@@ -6,12 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from drivers import pci
 from drivers.request import DeviceNeedsReset, Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_blk import VirtioBlk
-from machine import FIRST_DISK_SLOT, MIB, machine
 from machines import emulators
+from pool.machine import FIRST_DISK_SLOT, MIB, machine
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 BOUNCE_BUFFER = 4096

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from drivers import pci
 from drivers.request import DeviceNeedsReset, Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_rng import VirtioRng
-from machine import FIRST_DISK_SLOT, MIB, Machine, machine
 from machines import emulators
+from pool.machine import FIRST_DISK_SLOT, MIB, Machine, machine
 
 BUDGET = 2 * MIB
 SIZE = 8 * MIB

@@ -8,11 +8,14 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from drivers import pci
 from drivers.request import RequestFailed, Segment, wait_until
 from drivers.virtio import DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, VirtioBlk
-from machine import (
+from machines import emulators
+from machines.bar_of_file import ROOT_PORT_SLOT
+from pool.machine import (
     EVERY_ANSWER_SECONDS,
     FIRST_DISK_SLOT,
     MIB,
@@ -23,8 +26,6 @@ from machine import (
     disk_options,
     machine,
 )
-from machines import emulators
-from machines.bar_of_file import ROOT_PORT_SLOT
 
 BATCH = DeepQueue.BATCH
 OK = 0

@@ -9,8 +9,8 @@ from pathlib import Path
 from drivers import pci
 from drivers.nvme import Nvme
 from drivers.request import Segment, wait_until
-from machine import EVERY_ANSWER_SECONDS, FIRST_DISK_SLOT, MIB, Machine, machine
 from machines import emulators
+from pool.machine import EVERY_ANSWER_SECONDS, FIRST_DISK_SLOT, MIB, Machine, machine
 
 BUDGET = 2 * MIB
 PAGE = 4096

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import programs
 import pytest
+
+from pool_threads import programs
 
 
 @pytest.fixture(scope="session")

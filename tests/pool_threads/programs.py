@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
 from crate_builds.library import RUST, compile_crate, run_rustc
 from machines.error import MachineError
 

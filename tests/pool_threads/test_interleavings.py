@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import breaks
-import programs
 import pytest
-from programs import Program
+
+from pool_threads import breaks, programs
+from pool_threads.programs import Program
 
 SCENARIOS = (
     "two requests", "two queues that need it all", "three queues", "requests of two pieces",

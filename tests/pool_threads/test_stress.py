@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import breaks
-import programs
 import pytest
-from programs import Program
+
+from pool_threads import breaks, programs
+from pool_threads.programs import Program
 
 SEEDS = range(1, 4)
 # Each of the breaks is met by nearly every run, but which threads meet is the machine's affair.

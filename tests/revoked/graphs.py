@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from machines.o_direct import can_be_opened_directly
-from models import NODE
+from revoked.models import NODE
 
 PASSWORD = "revoked"
 SECRET = f"secret,id=key,data={PASSWORD}"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.request import RequestFailed, Segment
-from graphs import RAW, Graph
 from machines.bar_of_file import Machine, machine
-from models import Disk, Model
+from revoked.graphs import RAW, Graph
+from revoked.models import Disk, Model
 
 KIB, MIB = 1024, 1024 * 1024
 PAGE = 4 * KIB

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import graphs
-import models
 import pytest
+
 from drivers.ahci import BLOCK, Ahci, trim_ranges
 from drivers.request import RequestFailed, Segment
 from machines import emulators
-from scene import AT, PAGE, scene
+from revoked import graphs, models
+from revoked.scene import AT, PAGE, scene
 
 
 def test_c7_trim_half_of_whose_ranges_are_gone_fails_and_changes_no_byte(tmp_path: Path) -> None:

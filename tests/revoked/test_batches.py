@@ -6,16 +6,17 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import graphs
 import pytest
+
 from drivers.request import Segment, wait_until
 from drivers.virtio import DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT
-from graphs import Graph
 from machines import emulators
 from machines.bar_of_file import FIRST_FREE_SLOT
-from models import VIRTIO_BLK
-from scene import AT, BLOCK, PAGE, scene
+from revoked import graphs
+from revoked.graphs import Graph
+from revoked.models import VIRTIO_BLK
+from revoked.scene import AT, BLOCK, PAGE, scene
 
 ROUNDS, ANSWER_SECONDS = 20, 60
 OK, IO_ERROR = 0, 1

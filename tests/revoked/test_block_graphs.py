@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import graphs
 import pytest
+
 from drivers.request import RequestFailed
-from graphs import Graph
 from machines import emulators
-from models import VIRTIO_BLK
-from scene import BAR_SIZE, CUTS, Cut, scene
+from revoked import graphs
+from revoked.graphs import Graph
+from revoked.models import VIRTIO_BLK
+from revoked.scene import BAR_SIZE, CUTS, Cut, scene
 
 EVERY_CUT = pytest.mark.parametrize("cut", CUTS, ids=str)
 EVERY_GRAPH = pytest.mark.parametrize("graph", graphs.ALL, ids=lambda graph: graph.name)

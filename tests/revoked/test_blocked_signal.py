@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine import Engine, Operation
+
 from machines import emulators
 from machines.bar_of_file import machine
-from scene import BAR_SIZE
+from revoked.engine import Engine, Operation
+from revoked.scene import BAR_SIZE
 
 OK = 0
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import models
 import pytest
+
 from drivers.request import RequestFailed
 from machines import emulators
-from models import Model
-from scene import AT, BLOCK, FIRST, KIB, MIB, Cut, digest, scene
+from revoked import models
+from revoked.models import Model
+from revoked.scene import AT, BLOCK, FIRST, KIB, MIB, Cut, digest, scene
 
 # A mapping is of 2 MiB at most.
 CUT = Cut(3 * MIB, 2 * MIB + 512 * KIB)

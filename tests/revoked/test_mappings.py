@@ -6,13 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from drivers.request import RequestFailed, Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_blk import VirtioBlk
-from engine import Engine, Operation
 from machines import emulators
 from machines.bar_of_file import FIRST_FREE_SLOT, Machine, machine
-from scene import MIB
+from revoked.engine import Engine, Operation
+from revoked.scene import MIB
 
 # Accesses are so far apart that no two of them could be in one mapping of the pages between.
 STRIDE, ACCESSES, CYCLES = 64 * 1024, 1000, 200

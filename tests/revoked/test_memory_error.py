@@ -6,10 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine import Engine, Operation
+
 from machines import emulators, preloaded
 from machines.bar_of_file import machine
-from scene import BAR_SIZE
+from revoked.engine import Engine, Operation
+from revoked.scene import BAR_SIZE
 
 OK, LENGTH = 0, 96
 MESSAGE = "the host has found a memory error at 0x40 to 0x9f; the access failed"

@@ -6,11 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from drivers.request import RequestFailed, wait_until
 from machines import emulators
 from machines.qtest_client import Emulator
-from models import NODE, VIRTIO_BLK
-from scene import CUTS, DISK_SIZE, Cut, digest, scene
+from revoked.models import NODE, VIRTIO_BLK
+from revoked.scene import CUTS, DISK_SIZE, Cut, digest, scene
 
 JOB, JOB_SECONDS = "mirroring", 60
 READY, CONCLUDED = "ready", "concluded"

@@ -9,7 +9,7 @@ from drivers.request import Segment
 from drivers.virtio import VirtioPci
 from machines import emulators
 from machines.bar_of_file import FIRST_FREE_SLOT, Machine, machine
-from scene import AT, BAR_SIZE
+from revoked.scene import AT, BAR_SIZE
 
 # Features, queues and commands of the virtio 1.2 specification.
 CONTROL_QUEUE, CONTROL_RECEIVE = 1 << 17, 1 << 18

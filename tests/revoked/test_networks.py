@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from drivers.e1000e import E1000e
 from drivers.request import Segment
 from drivers.virtio import VirtioPci
 from drivers.virtio_net import VirtioNet
 from machines import emulators
 from machines.bar_of_file import FIRST_FREE_SLOT, Machine, machine
-from scene import AT, BAR_SIZE, PAGE, digest
+from revoked.scene import AT, BAR_SIZE, PAGE, digest
 
 # An EtherType for experiments, so that nobody looks into the packet.
 TYPE_OFFSET, EXPERIMENT = 12, bytes([0x88, 0xB5])

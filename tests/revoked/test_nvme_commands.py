@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import graphs
 import pytest
+
 from drivers.nvme import BLOCK, Nvme, block_ranges
 from drivers.request import RequestFailed, Segment
 from machines import emulators
-from models import NODE, NVME, SLOT, Model
-from scene import AT, FIRST, MIB, PAGE, Scene, digest, scene
+from revoked import graphs
+from revoked.models import NODE, NVME, SLOT, Model
+from revoked.scene import AT, FIRST, MIB, PAGE, Scene, digest, scene
 
 TIME = 0x0123_4567_89AB
 # A timestamp counts milliseconds from when it was set.

@@ -7,12 +7,13 @@ import random
 from pathlib import Path
 
 import pytest
+
 from drivers.request import Segment, wait_until
 from drivers.virtio import VirtioPci
 from drivers.virtio_rng import VirtioRng
 from machines import emulators
 from machines.bar_of_file import FIRST_FREE_SLOT, Machine, machine
-from scene import AT, BAR_SIZE, MIB, PAGE, digest
+from revoked.scene import AT, BAR_SIZE, MIB, PAGE, digest
 
 SLOT = f"addr={FIRST_FREE_SLOT:x}.0"
 TRANSMIT, QUEUES, OUTPUT_SECONDS = 1, 2, 30

@@ -9,7 +9,7 @@ from pathlib import Path
 from drivers.request import wait_until
 from machines import emulators
 from machines.bar_of_file import Machine, machine
-from scene import BAR_SIZE, PAGE
+from revoked.scene import BAR_SIZE, PAGE
 
 # The virt machine's fw_cfg, all of whose numbers are big-endian.
 FW_CFG_DMA = 0x0902_0010

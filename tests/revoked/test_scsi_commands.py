@@ -6,14 +6,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import graphs
-import models
 import pytest
+
 from drivers.request import RequestFailed, Segment
 from drivers.scsi_disk import BLOCK, MODE_HEADER_10, ScsiDisk, unmap_list
 from machines import emulators
-from models import Model
-from scene import AT, FIRST, PAGE, Scene, scene
+from revoked import graphs, models
+from revoked.models import Model
+from revoked.scene import AT, FIRST, PAGE, Scene, scene
 
 EVERY_ADAPTER = pytest.mark.parametrize("model", models.SCSI, ids=lambda model: model.name)
 BLOCKS = 8

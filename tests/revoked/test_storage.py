@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import models
 import pytest
+
 from drivers.request import RequestFailed
 from machines import emulators
-from models import Model
-from scene import BAR_SIZE, CUTS, Cut, scene
+from revoked import models
+from revoked.models import Model
+from revoked.scene import BAR_SIZE, CUTS, Cut, scene
 
 EVERY_MODEL = pytest.mark.parametrize("model", models.ALL, ids=lambda model: model.name)
 EVERY_CUT = pytest.mark.parametrize("cut", CUTS, ids=str)

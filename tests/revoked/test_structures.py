@@ -6,14 +6,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import models
 import pytest
+
 from drivers.pages import Pages
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
 from machines import emulators
 from machines.qtest_client import EmulatorError
-from models import Model
-from scene import BAR_SIZE, BLOCK, FIRST, MIB, scene
+from revoked import models
+from revoked.models import Model
+from revoked.scene import BAR_SIZE, BLOCK, FIRST, MIB, scene
 
 # Where in the BAR the structures are, behind all data.
 STRUCTURES = 3 * MIB

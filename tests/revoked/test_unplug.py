@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from drivers import pci
 from drivers.request import Segment, wait_until
 from drivers.virtio import VirtioPci
@@ -21,7 +22,7 @@ from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN
 from machines import emulators
 from machines.bar_of_file import FIRST_FREE_SLOT, ROOT_PORT_SLOT, Machine, machine
 from machines.qtest_client import EmulatorError
-from scene import BAR_SIZE, DISK_SIZE, MIB
+from revoked.scene import BAR_SIZE, DISK_SIZE, MIB
 
 HELD_SECONDS = 60
 OK = 0

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import graphs
 import pytest
+
 from drivers.request import RequestFailed, Segment
 from drivers.virtio_blk import VirtioBlk, sector_range
 from machines import emulators
-from models import VIRTIO_BLK
-from scene import AT, BLOCK, PAGE, scene
+from revoked import graphs
+from revoked.models import VIRTIO_BLK
+from revoked.scene import AT, BLOCK, PAGE, scene
 
 SECTOR, COUNT = 64, 64
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import graphs
 import pytest
+
 from drivers.request import RequestFailed
-from graphs import Graph
 from machines import emulators
 from machines.qtest_client import EmulatorError
-from models import USB, VIRTIO_BLK, Model
-from scene import AT, CUTS, KIB, Cut, scene
+from revoked import graphs
+from revoked.graphs import Graph
+from revoked.models import USB, VIRTIO_BLK, Model
+from revoked.scene import AT, CUTS, KIB, Cut, scene
 
 SECTOR = CUTS[0]
 # Those where QEMU itself looks at the data, or copies it.

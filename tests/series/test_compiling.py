@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import compiling
 import pytest
-from conftest import REPOSITORY
+
+import compiling
+from series.conftest import REPOSITORY
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 import emulator
 import hosts
-import pytest
 import rust_distribution
 import rust_web
 import sysroot
-from conftest import REPOSITORY
+from series.conftest import REPOSITORY
 from workplace import NotAvailable, Refused, Workplace
 
 DEPENDS = {

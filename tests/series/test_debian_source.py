@@ -7,9 +7,10 @@ import os
 import tarfile
 from pathlib import Path
 
-import debian_source
 import pytest
-from conftest import Bench, git
+
+import debian_source
+from series.conftest import Bench, git
 
 APT_GET = """#!/bin/sh
 for word; do

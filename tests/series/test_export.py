@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from conftest import Bench, git
+from series.conftest import Bench, git
 
 
 def content(bench: Bench) -> dict[str, bytes]:

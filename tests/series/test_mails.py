@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from conftest import Bench
+from series.conftest import Bench
 
 
 def letter(bench: Bench) -> str:

@@ -14,8 +14,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, git
+
 from machines.debian import cache_folder
+from series.conftest import REPOSITORY, git
 
 pytestmark = pytest.mark.exhaustive
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 
-from conftest import Bench, git
+from series.conftest import Bench, git
 
 
 def compare(bench: Bench, *words: str) -> str:

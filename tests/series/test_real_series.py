@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, git
+
+from series.conftest import REPOSITORY, git
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import REPOSITORY
+from series.conftest import REPOSITORY
 
 
 def results(build: Path, *programs: tuple[str, str], options: tuple[str | Path, ...] = ()) -> tuple[int, str]:

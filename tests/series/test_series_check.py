@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Bench, git
+
+from series.conftest import Bench, git
 
 # What stands for QEMU's build: two files are compiled, and the test fails where one of them says so.
 CONFIGURE = r"""#!/bin/sh

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bench, git
+
+from series.conftest import Bench, git
 
 NOWHERE = "http://127.0.0.1:9"
 

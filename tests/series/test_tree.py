@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import Bench, git
+from series.conftest import Bench, git
 
 
 def test_the_tree_has_one_commit_for_each_line_with_its_new_files(bench: Bench) -> None:

@@ -8,11 +8,11 @@ import random
 import struct
 from pathlib import Path
 
-from assigned import HIGH_WINDOW, Machine
 from drivers.request import DeviceNeedsReset, Segment
 from drivers.virtio import DEVICE_NEEDS_RESET, EVENT_INDEX, DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR
-from traffic import Counts
+from storm.assigned import HIGH_WINDOW, Machine
+from storm.traffic import Counts
 
 KIB, MIB = 1024, 1024 * 1024
 QUEUES = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import random
 
-from assigned import HIGH_WINDOW, Machine
-from traffic import Counts
+from storm.assigned import HIGH_WINDOW, Machine
+from storm.traffic import Counts
 
 SIZE = 128 * 1024
 WORD = 8

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from blk_traffic import SLOTS
-from scenarios import Result
+from storm.blk_traffic import SLOTS
+from storm.scenarios import Result
 
 
 def lives_and_works(made: Result) -> None:

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import scenarios
-from assigned import IVSHMEM, NVME, HostDevice, Kind, Machine, gpu, machine
-from blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
-from bulk_traffic import BulkTraffic
 from drivers.request import DeviceNeedsReset, wait_until
 from machines.qtest_client import EmulatorError
-from net_traffic import NetTraffic, Network
-from revocations import (
+from storm import scenarios
+from storm.assigned import IVSHMEM, NVME, HostDevice, Kind, Machine, gpu, machine
+from storm.blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
+from storm.bulk_traffic import BulkTraffic
+from storm.net_traffic import NetTraffic, Network
+from storm.revocations import (
     BusReset,
     Enumeration,
     FunctionLevelReset,
@@ -33,8 +33,8 @@ from revocations import (
     PowerDown,
     Unplug,
 )
-from scenarios import BULK, HEADERS, NET, NEVER_REVIVING, NVGRACE, OUTSIDE, ZEROES, Result, Storm
-from traffic import Traffic
+from storm.scenarios import BULK, HEADERS, NET, NEVER_REVIVING, NVGRACE, OUTSIDE, ZEROES, Result, Storm
+from storm.traffic import Traffic
 
 SLOT = 8
 RAW_DISK, QCOW2_DISK = Path("/dev/vda"), Path("/dev/vdb")

@@ -19,10 +19,10 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from assigned import CONFIG_REGION, IVSHMEM, MEMORY_SIZE, HostDevice, gpu, region
 from drivers import pci
-from scenarios import NVGRACE
-from vfio_device import VfioDevice
+from storm.assigned import CONFIG_REGION, IVSHMEM, MEMORY_SIZE, HostDevice, gpu, region
+from storm.scenarios import NVGRACE
+from storm.vfio_device import VfioDevice
 
 OBSERVED_FILE = "observed.jsonl"
 WRITTEN = 0x5A

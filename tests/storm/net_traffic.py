@@ -7,11 +7,11 @@ import random
 import socket
 from contextlib import suppress
 
-from assigned import HIGH_WINDOW, Machine
 from drivers.request import DeviceNeedsReset, Segment
 from drivers.virtio import DEVICE_NEEDS_RESET, EVENT_INDEX, DeepQueue, VirtioPci
 from drivers.virtio_net import HEADER_SIZE, RECEIVE, TRANSMIT
-from traffic import Counts
+from storm.assigned import HIGH_WINDOW, Machine
+from storm.traffic import Counts
 
 PACKET, SLOT_SIZE = 1514, 2048
 SENT_FROM, RECEIVED_AT = HIGH_WINDOW, HIGH_WINDOW + DeepQueue.BATCH * SLOT_SIZE

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from assigned import BRIDGE_CONTROL, CONFIG_REGION, Machine, region
 from drivers import pci
 from machines.qtest_client import EmulatorError
+from storm.assigned import BRIDGE_CONTROL, CONFIG_REGION, Machine, region
 
 DEVICE_CONTROL, FUNCTION_LEVEL_RESET = 8, 0x8000
 POWER_CAPABILITY, POWER_CONTROL, D0, D3HOT = 0x01, 4, 0, 3

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Takes an assigned device's BAR away, and gives it back, while requests into it are in flight; counts who survives.
 
@@ -21,12 +21,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import scenarios
-from blk_traffic import DISK_SIZE, MIB, SLOTS, ZeroesTraffic
 from machines import outer_vm
 from machines.error import MachineError
 from machines.outer_vm import OuterVm
-from scenarios import EAGER, Result, Storm
+from storm import scenarios
+from storm.blk_traffic import DISK_SIZE, MIB, SLOTS, ZeroesTraffic
+from storm.scenarios import EAGER, Result, Storm
 
 MEMORY_SIZE = 8 * MIB
 CLUSTER = 4096

@@ -7,12 +7,12 @@ import json
 import signal
 from pathlib import Path
 
-import mapping_lives
 import pytest
-import run_storm
+
 from machines import emulators, outer_vm
-from mapping_lives import Observed
-from scenarios import EAGER, VFIO_PCI
+from storm import mapping_lives, run_storm
+from storm.mapping_lives import Observed
+from storm.scenarios import EAGER, VFIO_PCI
 
 VM_SECONDS = 300.0
 LIVES, ENDED = (mapping_lives.WRITTEN, None), (None, signal.SIGBUS)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import signal
 
-import expected
 import pytest
-import run_storm
-import scenarios
+
 from machines import emulators
-from scenarios import BLK, BULK, EAGER, MEMORY_ENABLE, OUTSIDE, Result, Storm
+from storm import expected, run_storm, scenarios
+from storm.scenarios import BLK, BULK, EAGER, MEMORY_ENABLE, OUTSIDE, Result, Storm
 
 pytestmark = pytest.mark.exhaustive
 

@@ -11,12 +11,11 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
-import expected
 import pytest
-import run_storm
-import scenarios
+
 from machines import emulators
-from scenarios import BLK, BULK, MEMORY_ENABLE, OUTSIDE, STOCK, Result, Storm
+from storm import expected, run_storm, scenarios
+from storm.scenarios import BLK, BULK, MEMORY_ENABLE, OUTSIDE, STOCK, Result, Storm
 
 Report = dict[Storm, Result]
 NAMES = "emulator"

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from qtest_program import Program, programs
+
+from suites.qtest_program import Program, programs
 
 TARGET = "aarch64"
 

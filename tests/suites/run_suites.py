@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs QEMU's own suites on stock and patched builds, side by side, and tells where they differ.
 
@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from side_by_side import Comparison, compare, counts
-from without_firmware import CASES, LEFT_OUT, PROGRAMS
+from suites.side_by_side import Comparison, compare, counts
+from suites.without_firmware import CASES, LEFT_OUT, PROGRAMS
 
 SUITES = ("unit", "rust", "qtest-aarch64", "func-quick", "func-thorough")
 OMISSIONS: dict[str, Sequence[str]] = {name: tuple(CASES.get(name, ())) for name in (*CASES, *PROGRAMS)}

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from qtest_program import RESULT, TIMEOUT
+from suites.qtest_program import RESULT, TIMEOUT
 
 # How Rust's own test programs, which don't speak TAP, say it. A doctest's name begins with the tree's folder.
 RUST_RESULT = re.compile(r"^test (?:(?:\.\./)+[^/\s]+/)?(\S+(?: - [^.]*)?) \.\.\. (ok|FAILED|ignored)", re.MULTILINE)

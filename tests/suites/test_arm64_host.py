@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emulators import built_programs, emulator
+
+from suites.emulators import built_programs, emulator
 
 USER_EMULATOR = "qemu-aarch64"
 OURS = sorted(path.stem for path in Path(__file__).resolve().parents[1].joinpath("qtest").glob("ram-device-*test.c"))

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from emulators import emulator
+
+from suites.emulators import emulator
 
 EXPORTED = {
     f"ram_device_{name}"

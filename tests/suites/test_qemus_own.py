@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from emulators import built_programs, emulator
-from without_firmware import CASES, LEFT_OUT, PROGRAMS
+
+from suites.emulators import built_programs, emulator
+from suites.without_firmware import CASES, LEFT_OUT, PROGRAMS
 
 pytestmark = pytest.mark.exhaustive
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from emulators import built_programs, emulator
+
+from suites.emulators import built_programs, emulator
 
 SOURCES = Path(__file__).resolve().parents[2] / "qemu/tests/qtest"
 OURS = {name: program for name, program in built_programs().items() if name.startswith("ram-device-")}

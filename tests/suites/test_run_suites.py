@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,9 @@ def build(folder: Path, **suites: str) -> Path:
 def run(suites: list[str], *pairs: tuple[Path, Path]) -> tuple[int, list[str]]:
     """The exit status, and what was said."""
     words = [word for number, pair in enumerate(pairs) for word in ("--pair", str(number), *pair)]
-    done = subprocess.run([sys.executable, "-B", SCRIPT, *suites, *words], text=True, capture_output=True, check=False)
+    command = [sys.executable, "-B", "-P", SCRIPT, *suites, *words]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
     assert not done.stderr
     return done.returncode, done.stdout.splitlines()
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Shows virtio-blk requests into a PCI BAR that the kernel's vfio-pci has assigned, without any GPU.
 
@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inside import RESULTS_FILE
 from machines import outer_vm
 from machines.error import MachineError
 from machines.outer_vm import OuterVm
-from transfers import (
+from vfio.inside import RESULTS_FILE
+from vfio.transfers import (
     BAR_FILE,
     DESCRIPTOR_COUNTS,
     DIRECTIONS,

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import interrupted
 from drivers import pci
 from drivers.virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
 from machines import assigned
 from machines.qtest_client import Emulator, EmulatorError
-from transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, Outcome, Transfer, Variant, planned
+from vfio import interrupted
+from vfio.transfers import IO_ERROR, LOST_DEVICE, LOST_EMULATOR, OK, TO_BAR, WRONG, Outcome, Transfer, Variant, planned
 
 RESULTS_FILE = "results.jsonl"
 ASSIGNED = "/machine/peripheral/assigned"

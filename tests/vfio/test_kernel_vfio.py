@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import demonstrate
 import pytest
-from demonstrate import PATCHED, STOCK, Report
+
 from machines import emulators
-from transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK, Compared, Memory
+from vfio import demonstrate
+from vfio.demonstrate import PATCHED, STOCK, Report
+from vfio.transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK, Compared, Memory
 
 BOUNCE_BUFFER = 4 * KIB
 IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, Memory().bar
