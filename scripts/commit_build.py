@@ -106,5 +106,5 @@ def choose_devices(place: Workplace, tree: Path) -> None:
     line = f"/{chosen.relative_to(tree)}\n"
     if not exclude.is_file() or line not in exclude.read_text(encoding="utf-8"):
         exclude.parent.mkdir(exist_ok=True)
-        with open(exclude, "a", encoding="utf-8") as out:
+        with exclude.open("a", encoding="utf-8") as out:
             out.write(line)

@@ -51,9 +51,9 @@ def check_patch(entry: series_file.Entry, scratch: Path) -> None:
     """A patch edits files of QEMU, a line brings files that QEMU doesn't have: neither does the other's work."""
     added = git("diff", "--name-only", "--no-renames", "--diff-filter=A", "HEAD^", "HEAD", cwd=scratch).splitlines()
     if added:
+        here = series_file.lies_at(Path(), added[0])
         raise Refused(f"{entry.patch.name} adds {added[0]}, but patches only edit what QEMU has: put the file at "
-                      f"{series_file.lies_at(Path(), added[0])} in this repository and its name in QEMU's tree on the patch's "
-                      "line in the file series")
+                      f"{here} in this repository and its name in QEMU's tree on the patch's line in the file series")
     listed = git("--literal-pathspecs", "ls-files", "--", *entry.files, cwd=scratch) if entry.files else ""
     if had := listed.splitlines():
         raise Refused(f"the series' line {entry.patch.name} brings {had[0]}, which QEMU has already: "

@@ -45,7 +45,7 @@ def ccache_folder() -> Path:
 
 def configure(place: Workplace, tree: Path, build: Path, words: list[str], python: Path, host: Host,
               log: Path | None = None) -> None:
-    """Configure the build folder, unless that was done by the same command, compilers and scripts, with the same packages."""
+    """Configure the build folder, unless the same command, compilers and scripts did, with the same packages."""
     seen = hashlib.sha256("\0".join(words).encode())
     for tool in ([*host.cc, "--version"], [host.rustc, "-vV"], [str(python), "-c", "import sys; print(sys.version)"]):
         seen.update(run(tool).encode())
@@ -81,7 +81,7 @@ def watch(place: Workplace, words: list[str], build: Path, log: Path | None = No
         "CCACHE_NOHASHDIR": "1",
         "CCACHE_DIR": str(ccache_folder()),
     } | dict(further or {})
-    with open(log or os.devnull, "a", encoding="utf-8") as out:
+    with (log or Path(os.devnull)).open("a", encoding="utf-8") as out:
         status = subprocess.run(words, cwd=build, env=environment, stdin=subprocess.DEVNULL, check=False,
                                 stdout=out if log else None, stderr=out if log else None).returncode
     if status and place.is_full():

@@ -58,7 +58,7 @@ def rustfmt(tree: Path) -> None:
 
 
 def clippy(tree: Path, build: Path) -> None:
-    """Refuse a crate in which clippy, with the settings in the tree's rust/, finds something; the build has bindings."""
+    """Refuse a crate in which clippy, with the settings in the tree's rust/, finds something; bindings are built."""
     run(["cargo", "clippy", "--locked", "--quiet", "--no-deps", "--package", "ram_device", "--tests", "--", "--deny",
          "warnings"], cwd=tree / "rust",
         env=os.environ | {"CARGO_TARGET_DIR": str(build.parent / "clippy"), "MESON_BUILD_ROOT": str(build)})

@@ -16,10 +16,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LINE = re.compile(r"(?P<bad>not )?ok\b[ \d]*(?:- )?(?P<name>.*?)(?: # (?P<word>SKIP|TODO)\S*\s*(?P<reason>.*))?$", re.I)
-CASES = re.compile(r"^(?=(?:not )?ok\b)", re.M)
+LINE = re.compile(r"(?i)(?P<bad>not )?ok\b[ \d]*(?:- )?(?P<name>.*?)(?: # (?P<word>SKIP|TODO)\S*\s*(?P<reason>.*))?$")
+CASES = re.compile(r"^(?=(?:not )?ok\b)", re.MULTILINE)
 # What pytest marks as the error among all that it prints of a failed case.
-ERROR = re.compile(r"^# E {3}(.*)", re.M)
+ERROR = re.compile(r"^# E {3}(.*)", re.MULTILINE)
 REASONS, REASON_LINES = 3, 12
 
 

@@ -101,7 +101,7 @@ def build_all(tree: Path, commits: list[str], first: int, builds: list[CommitBui
             for build in builds:
                 took, (ended, tested) = build.build(), build.test()
                 if number == len(commits) and build.variant == "rust" and not ended:
-                    raise Refused("QEMU's build knows none of the series' tests; is that so in tests/qtest/meson.build?")
+                    raise Refused("QEMU's build knows none of the series' tests: does tests/qtest/meson.build?")
                 results = ", ".join(f"{count} {result}" for result, count in sorted(ended.items()))
                 if number == len(commits) and build.variant == "rust" and has_crate(tree):
                     mail_checks.clippy(tree, build.folder)

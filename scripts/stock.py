@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Have QEMU without the series, to compare with: Debian's own build of the same version, or else one made here.
 
-stock/qemu-system-aarch64 in the workplace is the emulator. What is compared by its instructions needs a build like the patched
-one, and so does a version that Debian has no build of: scripts/emulator.py makes it.
+stock/qemu-system-aarch64 in the workplace is the emulator. What is compared by its instructions needs a build like the
+patched one, and so does a version that Debian has no build of: scripts/emulator.py makes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def main() -> None:
     """Have it for the workplace that the command line names."""
     parser = arguments(__doc__)
     parser.add_argument("--python", type=Path, required=True, help="a Python with Meson and pycotap, for a build")
-    parser.add_argument("--targets", default="aarch64-softmmu", help="QEMU's targets, for a build (default: %(default)s)")
+    parser.add_argument("--targets", default="aarch64-softmmu",
+                        help="QEMU's targets, for a build (default: %(default)s)")
     options = parser.parse_args()
     place = workplace(options)
     folder = place.root / STOCK_FOLDER

@@ -46,6 +46,6 @@ def needed(apt: Apt) -> list[str]:
 def make_links_relative(root: Path) -> None:
     """Let symbolic links to absolute paths lead to what is meant, below the root."""
     for path in root.rglob("*"):
-        if path.is_symlink() and (target := os.readlink(path)).startswith("/"):
+        if path.is_symlink() and (target := str(path.readlink())).startswith("/"):
             path.unlink()
             path.symlink_to(os.path.relpath(root / target[1:], path.parent))

@@ -83,7 +83,7 @@ class Workplace:
     def locked(self) -> Iterator[None]:
         """Keep a second run out of the workplace."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / "lock", "w", encoding="ascii") as lock:
+        with (self.root / "lock").open("w", encoding="ascii") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -123,7 +123,7 @@ def say(text: str) -> None:
 def downloaded(name: str, size: int) -> None:
     """Note a download for the summary that `make` prints."""
     if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):
-        with open(log, "a", encoding="utf-8") as out:
+        with Path(log).open("a", encoding="utf-8") as out:
             out.write(f"{size}\t{name}\n")
 
 

@@ -12,8 +12,8 @@ import signal
 import pytest
 
 from arm64_host import asked
-from arm64_host.asked import DEVICE, MEMORIES, OURS, STOCK, Asked
-from arm64_host.places import LINUX_6_12
+from arm64_host.asked import MEMORIES, OURS, STOCK, Asked
+from arm64_host.places import DEVICE, LINUX_6_12
 from machines import emulators
 from machines.error import NotAvailable
 from vfio import demonstrate

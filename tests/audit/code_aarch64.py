@@ -182,7 +182,7 @@ class Step:
             return
         memory = place.mem
         base = self.state.get(whole(self.instruction.reg_name(memory.base)))
-        after = [operand for operand in self.operands[len(registers) + 1:]]
+        after = self.operands[len(registers) + 1:]
         start = base if after else add(base, number(memory.disp))
         index = start
         if memory.index:

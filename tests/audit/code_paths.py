@@ -193,7 +193,7 @@ class Paths:
             outcome.find("indirect jump whose targets aren't known")
         for target in targets:
             is_fixup_end = outcome.instruction.address not in function
-            if target in function and target in self.code or (is_fixup_end and target in self.code):
+            if target in self.code and (target in function or is_fixup_end):
                 successors.append((target, state))
             elif target in self._by_address:
                 called = self.follow(self._by_address[target], state)

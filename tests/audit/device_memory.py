@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An arm64 guest in which a PCI BAR is mapped as Device memory and as Normal memory, and a program of ours that uses both.
+"""An arm64 guest in which a PCI BAR is mapped as Device and as Normal memory, and a program of ours that uses both.
 
 The BAR is ivshmem-plain's. sysfs maps it for a program as it is asked to: resource2 as Device memory, which is what
 vfio-pci's mappings are, and resource2_wc as Normal memory, which is what nvgrace-gpu's are.

@@ -55,8 +55,8 @@ try:
     raise SystemExit("no instruction of the table was executed")
 except gdb.error:
     pass  # gdb says that the call was interrupted by a breakpoint
-for breakpoint in breakpoints:
-    breakpoint.delete()
+for stop in breakpoints:
+    stop.delete()
 address = int(gdb.parse_and_eval("(unsigned long)$pc"))
 pending(BUS_MCEERR_AO if os.environ["FOREIGN_SIGNAL"] == "AO" else 0)
 assert int(gdb.parse_and_eval("(unsigned long)$pc")) == address

@@ -105,7 +105,7 @@ def faults_of_access(access: Access, is_in_table: bool, image: Image) -> Iterato
         yield f"load from {where}"
     if where in (SOURCE, DESTINATION) and exact != 0:
         yield "access beside the word that is moved"
-    if where == STRUCT and not (exact is not None and 0 <= exact and exact + access.width <= STRUCT_SIZE):
+    if where == STRUCT and not (exact is not None and 0 <= exact <= STRUCT_SIZE - access.width):
         yield "access beside struct RamDevice"
     if where == STATIC and exact is not None and not image.is_constant(exact):
         yield "load of something that may change"

@@ -94,7 +94,8 @@ def emulator(architecture: str) -> Path:
         raise NotAvailable(f"no emulator for {architecture} hosts here: {variable or 'a cross build'} is missing")
     build = Path(os.environ[variable])
     if not build.is_dir():
-        raise NotAvailable(f"no emulator for {architecture} hosts here: make ARCH={ARCHITECTURES[architecture]} builds it")
+        remedy = f"make ARCH={ARCHITECTURES[architecture]} builds it"
+        raise NotAvailable(f"no emulator for {architecture} hosts here: {remedy}")
     if (build / REASON).is_file():
         raise NotAvailable(f"no emulator for {architecture} hosts: {(build / REASON).read_text()}")
     found = build / "qemu-system-aarch64"

@@ -63,14 +63,14 @@ def broken(file: str, before: str, after: str, folder: Path) -> Program:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_crate_that_breaks_a_rule_is_found_out(name: str, instrument: Instrument, tmp_path: Path) -> None:
-    *change, violation = CHANGES[name]
-    found = crate(broken(*change, tmp_path), instrument, thorough=False)
+    file, before, after, violation = CHANGES[name]
+    found = crate(broken(file, before, after, tmp_path), instrument, thorough=False)
     assert sum(findings.by_class[violation] for findings in found.values()) > 0, name
 
 
 @pytest.mark.parametrize("name", MOVES)
 def test_a_crate_that_stores_a_word_to_ram_otherwise_than_at_once_is_found_out(
         name: str, instrument: Instrument, tmp_path: Path) -> None:
-    *change, violation = MOVES[name]
-    found = moved_words(broken(*change, tmp_path), instrument)
+    file, before, after, violation = MOVES[name]
+    found = moved_words(broken(file, before, after, tmp_path), instrument)
     assert sum(findings.by_class[violation] for findings in found.values()) > 0, name

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from audit.plugin import plugin
-from audit.programs import CRATE, WANTED, built
+from audit.programs import WANTED, built
+from crate_builds.library import CRATE
 from machines.error import MachineError, NotAvailable
 
 
@@ -25,8 +26,8 @@ def test_a_crate_that_does_not_compile_is_broken_and_not_unavailable(tmp_path: P
 
 
 def test_a_compiler_that_is_not_here_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(NotAvailable, match="no .* here: scripts/needs says which packages"):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(NotAvailable, match=r"no .* here: scripts/needs says which packages"):
         built(WANTED[0], tmp_path / "built")
 
 

@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from audit import cases
 from audit.code_image import Image
@@ -70,6 +71,6 @@ def libc(architecture: str) -> str:
 
 def processor() -> str:
     """This machine's CPU, as the kernel calls it."""
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+    with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
         return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
                     platform.machine())

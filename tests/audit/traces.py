@@ -37,7 +37,7 @@ class Instrument:
             file.write_bytes(packed(cases))
             reading, writing = os.pipe()
             command = [*self.command(f"/dev/fd/{writing}"), str(program.path), str(file)]
-            with open(reading, "rb") as trace, tempfile.TemporaryFile() as said:
+            with os.fdopen(reading, "rb") as trace, tempfile.TemporaryFile() as said:
                 process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                                            pass_fds=[writing])
                 os.close(writing)

@@ -71,8 +71,8 @@ def virtio_blk(given: argparse.Namespace) -> str:
         blk_speed.stock(given.stock, image, build(given.work, ADDED_BAR)),
     )
     rows: list[blk_speed.Row] = []
-    lines = [f"virtio-blk, {DEPTH} requests in flight, {given.disk_rounds} rounds: RAM's time by the place's, and the"
-             " place's CPU time by RAM's", ""]  # fmt: skip
+    head = f"virtio-blk, {DEPTH} requests in flight, {given.disk_rounds} rounds"
+    lines = [f"{head}: RAM's time by the place's, and the place's CPU time by RAM's", ""]
     for start in starts:
         measured, skipped = blk_speed.compare(start, given.work, Effort(given.disk_rounds, ROUND_SECONDS))
         rows += measured

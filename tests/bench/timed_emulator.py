@@ -56,7 +56,7 @@ def build(folder: Path, source: Path = SOURCE) -> Path:
 
 def symbols(emulator: Path) -> str:
     """Where the functions are in an emulator, as dispatch.c wants to be told."""
-    listed = subprocess.run(["nm", str(emulator)], text=True, capture_output=True)
+    listed = subprocess.run(["nm", str(emulator)], text=True, capture_output=True, check=False)
     found = re.findall(rf"^([0-9a-f]+) [A-Za-z] ({'|'.join(SYMBOLS)})$", listed.stdout, re.MULTILINE)
     if not found:
         raise MachineError(f"{emulator} has no symbol table (or is none of QEMU's emulators); don't strip it")
@@ -67,15 +67,17 @@ class TimedEmulator:
     """A running emulator, to be used with "with"."""
 
     def __init__(self, emulator: Path, dispatch: Path) -> None:
-        self._stderr = tempfile.TemporaryFile("w+")
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - __exit__ closes it
         ours, theirs = socket.socketpair()
         environment = os.environ | {
             "LD_PRELOAD": str(dispatch),
             "RAM_DEVICE_BENCH_SYMBOLS": symbols(emulator),
             "RAM_DEVICE_BENCH_FD": str(theirs.fileno()),
         }
-        self._process = subprocess.Popen([str(emulator), *MACHINE], env=environment, stdin=subprocess.DEVNULL,
-                                         stdout=self._stderr, stderr=self._stderr, pass_fds=[theirs.fileno()])  # fmt: skip
+        self._process = subprocess.Popen(
+            [str(emulator), *MACHINE], env=environment, stdin=subprocess.DEVNULL, stdout=self._stderr,
+            stderr=self._stderr, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
         theirs.close()
         ours.settimeout(ANSWER_TIMEOUT)
         self._socket = ours

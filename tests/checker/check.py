@@ -123,7 +123,7 @@ def _in_flight(disk: Storage, findings: Findings) -> None:
 
 
 def _raised_bounce_buffer(subject: Subject, peer: Peer, folder: Path, failed: set[str]) -> list[Request]:
-    """Each virtio device that failed once more, with larger bounce buffers: the only remedy that an unpatched QEMU has."""
+    """Each virtio device that failed once more, with larger bounce buffers: the one remedy of an unpatched QEMU."""
     made = []
     for device in (BLK, SCSI):
         if device in failed:

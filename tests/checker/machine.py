@@ -56,8 +56,9 @@ def started(
     board = subject.board
     device = {"driver": PEER_DEVICE, "socket": {"type": "unix", "path": str(peer.socket)}, "addr": f"{PEER_SLOT:x}.0"}
     command = [
-        str(subject.program), "-M", f"{board.machine},memory-backend=ram", "-accel", "qtest", "-m", f"{RAM_SIZE >> 20}M",
-        "-object", f"memory-backend-memfd,id=ram,size={RAM_SIZE >> 20}M,share=on", "-display", "none", "-nodefaults",
+        str(subject.program), "-M", f"{board.machine},memory-backend=ram", "-accel", "qtest",
+        "-m", f"{RAM_SIZE >> 20}M", "-object", f"memory-backend-memfd,id=ram,size={RAM_SIZE >> 20}M,share=on",
+        "-display", "none", "-nodefaults",
         "-device", json.dumps(device), *options,
     ]  # fmt: skip
     if board.firmware_option:

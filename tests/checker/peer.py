@@ -105,7 +105,7 @@ def running(program: Path, folder: Path) -> Iterator[Peer]:
             ready = _ready(process)
             if not ready:
                 raise CannotCheck(f"the peer {program} isn't ready: {messages.read_text(errors='replace').strip()}")
-            with open(ready["memory"], "r+b") as file, mmap.mmap(file.fileno(), ready["memory_size"]) as memory:
+            with Path(ready["memory"]).open("r+b") as file, mmap.mmap(file.fileno(), ready["memory_size"]) as memory:
                 yield Peer(socket, log, file.fileno(), memory, ready["mappable"])
         finally:
             status = _ended(process)

@@ -145,8 +145,8 @@ class Storage:
     def _options(self) -> list[str]:
         disk, path = self._disk, str(self._image).replace(",", ",,")
         properties = f"addr={DEVICE_SLOT:x}.0{disk.properties}"
-        drive = ["-drive", f"if=none,id=disk,file={path},format=raw,cache={disk.cache},aio=threads,"
-                           f"detect-zeroes={disk.detect_zeroes}"]  # fmt: skip
+        settings = f"format=raw,cache={disk.cache},aio=threads,detect-zeroes={disk.detect_zeroes}"
+        drive = ["-drive", f"if=none,id=disk,file={path},{settings}"]
         if disk.device == SCSI:
             return [
                 *drive,
@@ -166,7 +166,7 @@ def all_sizes(storage: Storage, sizes: tuple[int, ...] = SIZES) -> list[Request]
 
 
 def works_in_ram(storage: Storage) -> bool:
-    """Whether the device does its work where the data is in ordinary RAM; else nothing it does says anything of BARs."""
+    """Whether the device does its work where the data is in ordinary RAM; else what it does says nothing of BARs."""
     made = [
         storage.attempt(direction, size, in_ram=True) for size in (min(SIZES), max(SIZES)) for direction in DIRECTIONS
     ]

@@ -100,7 +100,8 @@ def test_an_emulator_that_does_not_take_the_device(tmp_path: Path, peer_program:
 def test_a_compiler_that_is_too_old_or_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(NoCompiler, match=r"no cargo, to build the peer: install Rust .* --peer\. .*(apt-cache|apt-get)"):
+    wanted = r"no cargo, to build the peer: install Rust .* --peer\. .*(apt-cache|apt-get)"
+    with pytest.raises(NoCompiler, match=wanted):
         peer.build(print)
     program(tmp_path / "cargo", "echo 'cargo 1.96.0'")
     with pytest.raises(NoCompiler, match="no rustc, to build the peer: install Rust"):

@@ -30,7 +30,7 @@ BOUNCE_BUFFER = 4096
 SECTOR = 512
 
 
-def verdicts(found: dict[str, Any], device: str, fits: Callable[[int], bool] = lambda size: True) -> set[str]:
+def verdicts(found: dict[str, Any], device: str, fits: Callable[[int], bool] = lambda _: True) -> set[str]:
     """What became of a device's requests of these sizes."""
     return {made["verdict"] for made in found["requests"] if made["device"] == device and fits(made["size"])}
 

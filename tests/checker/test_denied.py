@@ -80,7 +80,7 @@ class Play:
 
 
 def raising(error: Exception) -> Behaviour:
-    def behave(play: Play, segment: Segment) -> None:
+    def behave(*_: object) -> None:
         raise error
 
     return behave

@@ -29,7 +29,7 @@ class Played:
     @contextmanager
     def started(self, *_: object) -> Iterator[object]:
         self.emulators += 1
-        yield SimpleNamespace(pages=SimpleNamespace(take=lambda size: 0), memory=0, peer=SimpleNamespace(memory=b""))
+        yield SimpleNamespace(pages=SimpleNamespace(take=lambda _: 0), memory=0, peer=SimpleNamespace(memory=b""))
 
     def new_driver(self, *_: object) -> Played:
         self.drivers += 1

@@ -96,7 +96,7 @@ def test_a_checker_that_is_ended_leaves_nobody_behind(
     asked = f"{SOCKETS}os.read(qtest, 1); print(os.getpid(), file=open('{its_pid}', 'w'), flush=True); {SLEEP}"
     hangs = f'*-qtest-log*) {shlex.quote(sys.executable)} -c {shlex.quote(asked)} "$@" ;;\n'
     hung = emulator(tmp_path, VERSION + MACHINES + VFIO_USER + hangs)
-    command = [sys.executable, "-B", "-P", CHECKER, hung, "--peer", recorded_peer]
+    command: list[str | Path] = [sys.executable, "-B", "-P", CHECKER, hung, "--peer", recorded_peer]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as checker:
         wait_until(lambda: its_pid.exists() and its_pid.read_text().endswith("\n"), "the checker", SECONDS)
         checker.send_signal(number)
@@ -105,7 +105,7 @@ def test_a_checker_that_is_ended_leaves_nobody_behind(
 
 
 def test_what_nobody_has_thought_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(run_checker, "probe", lambda _: [][0])
+    monkeypatch.setattr(run_checker, "probe", lambda _: [].pop())
     assert run_here(monkeypatch, "/emulator") == NOT_CHECKED
     said = capsys.readouterr().err
     assert said.startswith("checker: something unexpected, which says nothing of /emulator: IndexError")
@@ -123,9 +123,9 @@ def test_what_nobody_has_thought_of(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_a_monitor_that_hangs_or_answers_nonsense_and_an_emulator_that_does_not_quit(
     tmp_path: Path, monitor: bytes, what: str
 ) -> None:
-    with Emulator(shlex.split(saying(monitor=monitor)), tmp_path / "messages") as running:
-        with pytest.raises(EmulatorError, match=what):
-            running.quit()
+    command = shlex.split(saying(monitor=monitor))
+    with Emulator(command, tmp_path / "messages") as running, pytest.raises(EmulatorError, match=what):
+        running.quit()
 
 
 def test_a_socket_that_is_closed(tmp_path: Path) -> None:

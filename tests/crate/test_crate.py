@@ -22,7 +22,7 @@ MSRV = "1.63"
 
 def cargo(*arguments: str) -> str:
     """Run cargo in the workspace; its standard output."""
-    done = subprocess.run(["cargo", *arguments], cwd=RUST, text=True, capture_output=True)
+    done = subprocess.run(["cargo", *arguments], cwd=RUST, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -54,14 +54,15 @@ class Crate:
 def crates() -> list[Crate]:
     """Those of the workspace."""
     described = subprocess.run(["cargo", "metadata", "--quiet", "--format-version", "1", "--no-deps"], cwd=RUST,
-                               text=True, capture_output=True)
+                               text=True, capture_output=True, check=False)
     found = version("rustc")
     listed = []
     for crate in json.loads(described.stdout or '{"packages": []}')["packages"]:
         wanted = crate["rust_version"] or "0"
         is_old = numbers(found) < numbers(wanted)
-        listed.append(Crate(crate["name"], any("lib" in target["kind"] and target["test"] for target in crate["targets"]),
-                            f"{crate['name']} needs rustc {wanted}, here is {found}" if is_old else ""))
+        has_unit_tests = any("lib" in target["kind"] and target["test"] for target in crate["targets"])
+        too_old = f"{crate['name']} needs rustc {wanted}, here is {found}" if is_old else ""
+        listed.append(Crate(crate["name"], has_unit_tests, too_old))
     return listed or [Crate(f"(none found: {described.stderr})", True, "")]
 
 
@@ -70,7 +71,7 @@ def cargo_tests() -> list[ParameterSet]:
     tests = []
     for crate in filter(attrgetter("has_unit_tests"), crates()):
         listed = subprocess.run(["cargo", "test", "--quiet", "--package", crate.name, "--lib", "--", "--list"],
-                                cwd=RUST, text=True, capture_output=True)
+                                cwd=RUST, text=True, capture_output=True, check=False)
         names = re.findall(r"^(\S+): test$", listed.stdout, re.MULTILINE) or ["(none found)"]
         tests += [pytest.param(crate.name, name, marks=crate.skip(), id=f"{crate.name}-{name}") for name in names]
     return tests

@@ -19,7 +19,7 @@ Blocks = Counter[tuple[str, str]]
 
 def without_test_functions(source: str) -> str:
     """The source, less what is compiled for the crate's own tests only."""
-    own = source.split(UNIT_TESTS)[0]
+    own = source.partition(UNIT_TESTS)[0]
     return re.sub(r"^    #\[cfg\(test\)\]\n.*?^    }\n", "", own, flags=re.MULTILINE | re.DOTALL)
 
 

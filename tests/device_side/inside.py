@@ -46,8 +46,8 @@ from device_side.planned import (
     marker,
 )
 from drivers import pci
-from drivers.request import ANSWER_SECONDS, wait_until
-from drivers.virtio_blk import Segment, VirtioBlk
+from drivers.request import ANSWER_SECONDS, Segment, wait_until
+from drivers.virtio_blk import VirtioBlk
 from machines import assigned
 from machines.qtest_client import Emulator, EmulatorError, QTest
 

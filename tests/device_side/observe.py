@@ -3,8 +3,8 @@
 
     observe.py --patched EMULATOR [--stock EMULATOR] --work FOLDER
 
-One outer VM is run. Its NVMe controller's memory BAR is emulated, so that the outer emulator can tell each load and store
-that arrives there; the kernel's vfio-pci assigns it to the inner emulators, one after the other.
+One outer VM is run. Its NVMe controller's memory BAR is emulated, so that the outer emulator can tell each load and
+store that arrives there; the kernel's vfio-pci assigns it to the inner emulators, one after the other.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class _SayingWhen(VirtioMmio):
 def make_requests(qtest: QTest, bar: int, before: Sequence[Callable[[], object]], after: Callable[[], object]) -> None:
     """Read sectors, one request for each function in `before`, which is called when the device is about to begin."""
     turn = iter(before)
-    transport = _SayingWhen(qtest, lambda: next(turn)())
+    transport = _SayingWhen(qtest, lambda: next(turn)())  # noqa: PLW0108 - each call takes the next one
     (queue,) = transport.set_up(0, 1, Pages(qtest, bar + RING_AREA, bar + RING_AREA + PAGE))
     header = Pages(qtest).take()
     data = header + SECTOR

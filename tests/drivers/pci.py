@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""PCI configuration of the inner machine, which is `-M virt,highmem=on` unless told otherwise, through its ECAM window."""
+"""PCI configuration of the inner machine, by its ECAM window; it is `-M virt,highmem=on` unless told otherwise."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What all virtio drivers share, spoken through qtest: the two transports, and split virtqueues.
 
-One chain is in flight at a time on each queue, but on a DeepQueue. The queues lie in ordinary RAM; what a chain's descriptors
-point to may lie anywhere. Names and numbers are those of the virtio 1.2 specification.
+One chain is in flight at a time on each queue, but on a DeepQueue. The queues lie in ordinary RAM; what a chain's
+descriptors point to may lie anywhere. Names and numbers are those of the virtio 1.2 specification.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Virtqueue:
         chain = [(segment, 0) for segment in readable] + [(segment, DESC_WRITE) for segment in writable]
         last = len(chain) - 1
         table = b"".join(
-            struct.pack("<QIHH", part.address, part.size, flags | (DESC_NEXT if i < last else 0), (i + 1) % self.entries)
+            struct.pack(
+                "<QIHH", part.address, part.size, flags | (DESC_NEXT if i < last else 0), (i + 1) % self.entries
+            )
             for i, (part, flags) in enumerate(chain)
         )
         self._submitted = (self._submitted + 1) & 0xFFFF
@@ -146,8 +148,8 @@ class DeepQueue:
             parts = [(segment, 0) for segment in readable] + [(segment, DESC_WRITE) for segment in writable]
             first = number * cls.LONGEST_CHAIN
             for place, (segment, flags) in enumerate(parts, start=first):
-                flags |= DESC_NEXT if place + 1 < first + len(parts) else 0
-                struct.pack_into("<QIHH", table, 16 * place, segment.address, segment.size, flags, place + 1)
+                chained = DESC_NEXT if place + 1 < first + len(parts) else 0
+                struct.pack_into("<QIHH", table, 16 * place, segment.address, segment.size, flags | chained, place + 1)
         return bytes(table)
 
     def submit(self, table: bytes) -> None:
@@ -251,8 +253,9 @@ class VirtioPci(Transport):
                 self._multiplier = function.config32(capability + 16)
         if len(places) != 2:
             raise EmulatorError(f"PCI device {function.identity():#x} has no modern virtio capabilities")
-        # This driver polls, and may reset a device that says so while its iothread is about to interrupt: without MSI-X
-        # that wants the big lock for the interrupt controller, and the reset, which has the lock, waits for the iothread.
+        # This driver polls, and may reset a device that says so while its iothread is about to interrupt: without
+        # MSI-X that wants the big lock for the interrupt controller, and the reset, which has the lock, waits for the
+        # iothread.
         function.set_command(pci.COMMAND_NO_INTX)
         self._common, self._notify = places[self.COMMON], places[self.NOTIFY]
         self._doorbells: dict[int, int] = {}

@@ -11,9 +11,7 @@ import struct
 from collections.abc import Sequence
 
 from drivers.pages import Pages
-from drivers.request import ANSWER_SECONDS, RequestFailed
-from drivers.request import DeviceNeedsReset as DeviceNeedsReset
-from drivers.request import Segment as Segment
+from drivers.request import ANSWER_SECONDS, RequestFailed, Segment
 from drivers.virtio import BLOCK_DEVICE, Transport, VirtioMmio
 from machines.qtest_client import QTest
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import partial
 
 from drivers import pci
 from drivers.pages import PAGE, Pages
@@ -118,9 +119,12 @@ class Xhci:
             register = PORTS + 0x10 * (port - 1)
             if self._get(register) & PORT_CONNECTED:
                 self._set(register, PORT_POWER | PORT_RESET)
-                wait_until(lambda: not self._get(register) & PORT_RESET, "the USB port's reset", ANSWER_SECONDS)
+                wait_until(partial(self._is_reset, register), "the USB port's reset", ANSWER_SECONDS)
                 return port, self._get(register) >> 10 & 0xF
         raise EmulatorError("no port of the xHCI controller has a device")
+
+    def _is_reset(self, register: int) -> bool:
+        return not self._get(register) & PORT_RESET
 
     def _set_up_device(self, port: int, speed: int) -> None:
         """Give the device a slot and an address, and put it into its first configuration."""
@@ -153,15 +157,16 @@ class Xhci:
         self._commands.add(parameter, status, control)
         return self._ring_and_wait(0, 0, COMMAND_EVENT, ANSWER_SECONDS)
 
+    def _has_event(self, at: int) -> bool:
+        return self.qtest.read(at + 12, 1)[0] & CYCLE == self._event_cycle
+
     def _ring_and_wait(self, slot: int, endpoint: int, kind: int, timeout: float) -> int:
         """Ring the doorbell and wait for the event of this kind, beside which there are only changes of ports."""
         self.qtest.write32(self._doorbells + 4 * slot, endpoint)
         while True:
             at = self._events + TRB_SIZE * self._event
             wait_until(
-                lambda: self.qtest.read(at + 12, 1)[0] & CYCLE == self._event_cycle,
-                f"endpoint {endpoint} of slot {slot} of the xHCI controller",
-                timeout,
+                partial(self._has_event, at), f"endpoint {endpoint} of slot {slot} of the xHCI controller", timeout
             )
             _, status, control = struct.unpack("<QII", self.qtest.read(at, TRB_SIZE))
             self._event += 1

@@ -78,5 +78,5 @@ def test_a_compressed_module_is_read_with_what_it_depends_on(tmp_path: Path) -> 
 def test_a_module_compressed_otherwise_is_refused_by_name(tmp_path: Path) -> None:
     module = tmp_path / "module.ko.zst"
     module.touch()
-    with pytest.raises(MachineError, match="module.ko.zst is compressed, but not by xz"):
+    with pytest.raises(MachineError, match=r"module\.ko\.zst is compressed, but not by xz"):
         initramfs.contents(module)

@@ -22,14 +22,15 @@ port@{slot:x},0 {{
 
 
 def with_function_behind_port(emulator: Sequence[str], slot: int, properties: str, folder: Path) -> Path:
-    """The tree of the machine that the command makes, where the function behind the port in this slot has properties."""
+    """The tree of the machine that the command makes; the function behind the port in this slot has properties."""
     (machine_at,) = [place for place, word in enumerate(emulator) if word == "-M"]
     dumped, edited = folder / "dumped.dtb", folder / "machine.dtb"
     options = f"{emulator[machine_at + 1]},dumpdtb={dumped}"
     _run([*emulator[: machine_at + 1], options, *emulator[machine_at + 2 :]])
     source = _run(["dtc", "-q", "-I", "dtb", "-O", "dts", str(dumped)])
     node = NODE.format(slot=slot, function=slot << 11, properties=properties)
-    text, count = re.subn(rf"^(\s*{PCI_BUS} \{{.*?)(^\s*\}};)", rf"\1{node}\n\2", source, 1, re.MULTILINE | re.DOTALL)
+    bus = re.compile(rf"^(\s*{PCI_BUS} \{{.*?)(^\s*\}};)", re.MULTILINE | re.DOTALL)
+    text, count = bus.subn(rf"\1{node}\n\2", source, count=1)
     if not count:
         raise MachineError(f"the machine's device tree has no {PCI_BUS}")
     (folder / "machine.dts").write_text(text)

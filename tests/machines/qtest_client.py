@@ -133,8 +133,10 @@ class Emulator:
                 "-chardev", f"socket,id=monitor,fd={handed_over[1]}", "-mon", "chardev=monitor,mode=control",
             ]  # fmt: skip
             try:
-                self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                 pass_fds=handed_over, process_group=0 if own_group else None)  # fmt: skip
+                self._process = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=handed_over,
+                    process_group=0 if own_group else None,
+                )  # fmt: skip
             except OSError as error:
                 raise EmulatorError(f"{command[0]} doesn't start: {error.strerror}") from None
         for channel in (qtest, monitor):

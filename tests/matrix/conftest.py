@@ -29,8 +29,3 @@ def stock() -> list[Variant]:
     """The emulator without the series, if it is there."""
     emulator = emulators.given("stock")
     return [Variant(STOCK, str(emulator))] if emulator else []
-
-
-@pytest.fixture(scope="session")
-def outer_vm_is_possible() -> None:
-    emulators.want_outer_vm()

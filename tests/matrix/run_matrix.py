@@ -54,7 +54,7 @@ def run_on_host(todo: Sequence[Job], work: Path, progress: Progress) -> Report:
     """Carry the jobs out right here; the images are in the work folder."""
     report = Report()
     work.mkdir(parents=True, exist_ok=True)
-    runner = Runner(work, work, lambda store, device: work / f"{device.replace(', ', '-')}.img")
+    runner = Runner(work, work, lambda _, device: work / f"{device.replace(', ', '-')}.img")
     for job in todo:
         for outcome in runner.run(job):
             report.outcomes.append(outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
@@ -69,9 +70,8 @@ class Runner:
                 usable = True
                 while left and usable:
                     case = left.pop(0)
-                    outcome, usable = self._attempt(
-                        variant, case, running, lambda: self._on_storage(variant, case, devices, images, running)
-                    )
+                    carry_out = partial(self._on_storage, variant, case, devices, images, running)
+                    outcome, usable = self._attempt(variant, case, running, carry_out)
                     if outcome.verdict == LOST_DEVICE:
                         devices.pop(case.device)
                     yield outcome
@@ -93,9 +93,8 @@ class Runner:
                 usable = True
                 while left and usable:
                     case = left.pop(0)
-                    outcome, usable = self._attempt(
-                        variant, case, running, lambda: self._on_other(variant, case, devices, surroundings, running)
-                    )
+                    carry_out = partial(self._on_other, variant, case, devices, surroundings, running)
+                    outcome, usable = self._attempt(variant, case, running, carry_out)
                     if outcome.verdict == LOST_DEVICE:
                         devices.pop(case.device)
                         # The entropy that it had taken is lost, nobody knows how much that was.

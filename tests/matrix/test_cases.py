@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_the_other_devices_make_every_request_once() -> None:
 def test_the_pieces_of_a_place_add_up_and_do_not_overlap(place: str, size: int) -> None:
     pieces = sorted(places.pieces(place, size, 4096))
     assert sum(length for _, length in pieces) == size
-    assert all(begin + length <= after for (begin, length), (after, _) in zip(pieces, pieces[1:], strict=False))
+    assert all(begin + length <= after for (begin, length), (after, _) in pairwise(pieces))
     assert pieces[0][0] >= places.LOWER_BEGIN
     assert sum(pieces[-1]) <= places.END
 

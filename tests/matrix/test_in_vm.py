@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from machines import emulators
 from matrix import selection
 from matrix.cases import expected_of_direct, expected_of_stock
 from matrix.dimensions import BARS, BOTH_WAYS, ENGINES, IO_ERROR, KIB, LARGE, LOST_DEVICE, OK, STORAGE_DEVICES, USB
@@ -27,12 +28,12 @@ def report(
     patched: Variant,
     stock: list[Variant],
     direct: Variant,
-    outer_vm_is_possible: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Report:
     """What one run of the outer VM has shown."""
+    emulators.want_outer_vm()
     todo = selection.in_vm_for_check_all(patched, [*stock, direct])
-    return run_in_vm(todo, tmp_path_factory.mktemp("matrix"), TIMEOUT, lambda outcome: None)
+    return run_in_vm(todo, tmp_path_factory.mktemp("matrix"), TIMEOUT, lambda _: None)
 
 
 def chosen(report: Report, variant: str, **disk: str) -> list[Outcome]:

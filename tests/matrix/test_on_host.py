@@ -32,7 +32,7 @@ def report(chosen: str, patched: Variant, direct: Variant, tmp_path_factory: pyt
     if not can_be_opened_directly(work):
         pytest.skip(f"{work} is on a file system without O_DIRECT")
     jobs = {PART: selection.on_host_for_check, WHOLE: selection.on_host}[chosen]
-    return run_on_host(jobs([patched, direct]), work, lambda outcome: None)
+    return run_on_host(jobs([patched, direct]), work, lambda _: None)
 
 
 @pytest.mark.parametrize("variant", [PATCHED, DIRECT])

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers import pci
-from drivers.request import wait_until
+from drivers.request import Segment, wait_until
 from drivers.virtio import EVENT_INDEX, QUEUE_SIZE, DeepQueue, VirtioPci, Virtqueue
-from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR, Segment
+from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR
 from machines import bar_of_file
 
 FIRST_DISK_SLOT = bar_of_file.FIRST_FREE_SLOT
@@ -75,13 +75,13 @@ def disk_options(number: int, image: Path, queues: int = 1, iothread: bool = Fal
                  entries: int = QUEUE_SIZE) -> list[str]:
     """The emulator's arguments for a disk whose requests blkdebug can hold."""
     thread = f",iothread=thread{number}" if iothread else ""
+    device = f"virtio-blk-pci,id=disk{number},addr={FIRST_DISK_SLOT + number:x}.0"
     return [
         *(["-object", f"iothread,id=thread{number}"] if iothread else []),
         "-blockdev", f"driver=file,node-name=file{number},filename={image}",
         "-blockdev", f"driver=blkdebug,node-name=debug{number},image=file{number}",
         "-blockdev", f"driver=raw,node-name=raw{number},file=debug{number}",
-        "-device", f"virtio-blk-pci,id=disk{number},addr={FIRST_DISK_SLOT + number:x}.0,drive=raw{number},"
-                   f"num-queues={queues},queue-size={entries},disable-legacy=on{thread}",
+        "-device", f"{device},drive=raw{number},num-queues={queues},queue-size={entries},disable-legacy=on{thread}",
     ]  # fmt: skip
 
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""C9 at full size: 4 disks x 4 queues x 128 requests of 1 MiB in flight, in the budgets that devices have by default."""
+"""C9 at full size: 4 disks x 4 queues x 128 requests of 1 MiB in flight, in the budgets of devices by default."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from pathlib import Path
 
@@ -53,4 +52,4 @@ def test_c9_2048_requests_of_a_mebibyte_are_answered_and_right(tmp_path: Path) -
         found = [digest(running.storage, number * ONE_QUEUE) for number in range(DISKS * QUEUES)]
         assert found == [image for image in wanted for _ in range(QUEUES)]
     for file in (running.storage, *images):
-        os.unlink(file)
+        file.unlink()

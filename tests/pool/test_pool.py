@@ -81,7 +81,8 @@ def test_c9_a_request_that_could_never_fit_fails_alone(tmp_path: Path) -> None:
             with pytest.raises(RequestFailed):
                 disk.transfer(from_disk, 0, [Segment(running.address, huge)])
             with pytest.raises(RequestFailed):
-                disk.transfer(from_disk, 0, [Segment(running.address, budget - MIB), Segment(running.address + huge, 2 * MIB)])
+                parts = [Segment(running.address, budget - MIB), Segment(running.address + huge, 2 * MIB)]
+                disk.transfer(from_disk, 0, parts)
         disk.transfer(True, 0, [Segment(running.address + 3, MIB)])
         assert running.bar(3, MIB) == image.read_bytes()
         assert running.private_kib() - before < 2 * budget // 1024 + 16 * 1024

@@ -34,7 +34,7 @@ ACCESSES = {
 def instruction() -> str:
     """The instruction at the program counter."""
     frame = gdb.selected_frame()
-    text = frame.architecture().disassemble(frame.pc())[0]["asm"]
+    text: str = frame.architecture().disassemble(frame.pc())[0]["asm"]
     mnemonic, _, operands = text.partition(" ")
     if mnemonic.startswith("call"):
         target = re.search("<([^>+]+)", operands)
@@ -47,12 +47,13 @@ def stack_pointer() -> int:
     return int(gdb.parse_and_eval("(unsigned long)$sp"))
 
 
-def executed(function: str, *arguments: int | str) -> list[str]:
-    """The instructions of the call, from the function's first to its last.
+def executed(*call: int | str) -> list[str]:
+    """The instructions of the call of a function with arguments, from the function's first to its last.
 
     gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state.
     """
-    for register, argument in zip(ARGUMENTS, arguments):
+    function, *arguments = call
+    for register, argument in zip(ARGUMENTS, arguments, strict=False):
         gdb.execute(f"set ${register} = (unsigned long)({argument})")
     gdb.execute("set $rsp = $stack")
     gdb.execute("set *(unsigned long *)$rsp = $return")

@@ -58,7 +58,8 @@ def _create_luks(image: Path, contents: bytes) -> None:
     # Now and then qemu-img can't tell how fast the machine is, and says so.
     for _ in range(LUKS_TRIES - 1):
         try:
-            return _qemu_img(*arguments)
+            _qemu_img(*arguments)
+            return
         except RuntimeError as error:
             if UNSURE not in str(error):
                 raise

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +61,8 @@ class Scene:
 
     def answered(self, size: int) -> None:
         """Read into the BAR that is gone. The answer may be the one or the other, but there is one."""
-        try:
+        with suppress(RequestFailed):
             self.read(size)
-        except RequestFailed:
-            pass
 
     def cut(self, cut: Cut) -> None:
         """Take the BAR away from the end of what is left of the request."""
@@ -82,7 +80,7 @@ class Scene:
 
     def take_over(self, left: int) -> str:
         """The digest that unchanged() must give when the disk has got what was left of the request."""
-        (image,) = self.files
+        assert len(self.files) == 1
         self.contents[FIRST * BLOCK : FIRST * BLOCK + left] = self.machine.bar(AT, left)
         ram = self.machine.emulator.qtest.read(self.ram.address, self.ram.size)
         return digest(bytes(self.contents) + ram)

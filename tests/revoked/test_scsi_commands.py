@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,8 @@ def test_c7_an_answer_that_goes_into_a_bar_that_is_gone_is_dropped(tmp_path: Pat
         into = Segment(set_up.machine.address + AT, INQUIRY_SIZE)
         before = set_up.unchanged()
         set_up.machine.cut_bar()
-        try:
+        with suppress(RequestFailed):
             disk_of(set_up).inquiry(into)
-        except RequestFailed:
-            pass
         assert set_up.unchanged() == before
         set_up.bring_bar_back()
         disk_of(set_up).inquiry(into)

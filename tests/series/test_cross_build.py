@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -123,7 +125,7 @@ def test_the_distributions_rustc_is_taken_where_it_is_new_enough(
     monkeypatch.setattr(rust_distribution, "COMPILER", str(tmp_path / "own-rustc"))
     monkeypatch.setattr(rust_distribution, "version", lambda: has)
     monkeypatch.setattr(rust_distribution, "sysroot", lambda cpu: Path("/standard") / cpu)
-    monkeypatch.setattr(rust_web, "compiler", lambda cpu: rust_web.Tool(tmp_path, "rustc"))
+    monkeypatch.setattr(rust_web, "compiler", lambda _: rust_web.Tool(tmp_path, "rustc"))
     root = "/standard/aarch64" if taken == "the distribution's" else f"{tmp_path}/usr"
     rustc = hosts.rustc(tmp_path / "rustc", "aarch64", oldest)
     said = subprocess.run([rustc, "-vV"], text=True, capture_output=True, check=True).stdout
@@ -131,8 +133,8 @@ def test_the_distributions_rustc_is_taken_where_it_is_new_enough(
 
 
 def test_a_cross_compiler_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(hosts.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(hosts.shutil, "which", lambda name: None)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(NotAvailable, match="no aarch64-linux-gnu-gcc here"):
         hosts.cross(Workplace("10.0", tmp_path), "arm64", "1.63")
 
@@ -140,7 +142,7 @@ def test_a_cross_compiler_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("architecture", ["amd64", "riscv64"])
 def test_an_architecture_that_needs_no_cross_build_or_is_not_known_is_refused(
         architecture: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(hosts.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     with pytest.raises(Refused, match=f"asked for ARCH={architecture}; on x86_64"):
         hosts.cross(Workplace("10.0", tmp_path), architecture, "1.63")
 

@@ -94,7 +94,7 @@ def test_several_logs_are_summed(tmp_path: Path) -> None:
     for name in ("testlog", "more"):
         run = {"name": name, "result": "OK", "stdout": "1..1\nok 1 - a\n"}
         (tmp_path / "meson-logs" / f"{name}.json").write_text(json.dumps(run) + "\n")
-    command = [sys.executable, "-B", REPOSITORY / "scripts" / "results.py", tmp_path]
+    command = [sys.executable, "-B", str(REPOSITORY / "scripts" / "results.py"), str(tmp_path)]
     done = subprocess.run(command, text=True, capture_output=True, check=True)
     assert done.stdout == "2 passed, 0 failed, 0 skipped\n"
 

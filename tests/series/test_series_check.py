@@ -173,8 +173,8 @@ def test_what_checkpatch_complains_of_is_refused(built: Bench) -> None:
 def test_new_files_that_maintainers_covers_are_answered(built: Bench) -> None:
     second_patch(built, "int a; /* new hw/new.c here, new rust/thing/src/new.rs here */")
     said = check(built)
-    assert "-- checkpatch.pl, answered: 0002-physmem-hook.patch: added, moved or deleted file(s): " \
-           "in the end MAINTAINERS has them all" in said
+    what = "added, moved or deleted file(s): in the end MAINTAINERS has them all"
+    assert f"-- checkpatch.pl, answered: 0002-physmem-hook.patch: {what}" in said
 
 
 def test_new_files_that_maintainers_does_not_cover_are_refused(built: Bench) -> None:

@@ -197,8 +197,8 @@ def _taken_out(emulator: Emulator) -> int:
 
 def _device_file(emulator: Emulator) -> int | None:
     """The emulator's file descriptor for the device, if it has it open."""
-    for number in os.listdir(f"/proc/{emulator.pid}/fd"):
+    for number in Path(f"/proc/{emulator.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            if os.readlink(f"/proc/{emulator.pid}/fd/{number}") == DEVICE_FILE:
-                return int(number)
+            if str(number.readlink()) == DEVICE_FILE:
+                return int(number.name)
     return None

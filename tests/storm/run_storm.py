@@ -109,9 +109,10 @@ def assignable_devices() -> list[str]:
     """The outer VM's arguments for two devices to assign, each behind a port of its own."""
     arguments = []
     for number, device in enumerate(("ivshmem-plain,memdev=memory0", "nvme,serial=storm,pmrdev=memory1")):
+        port = f"id=port{number},chassis={number + 1},slot={number + 1},addr={0x10 + number:x}.0"
         arguments += [
             "-object", f"memory-backend-ram,id=memory{number},size={MEMORY_SIZE}",
-            "-device", f"pcie-root-port,id=port{number},chassis={number + 1},slot={number + 1},addr={0x10 + number:x}.0",
+            "-device", f"pcie-root-port,{port}",
             "-device", f"{device},bus=port{number}",
         ]  # fmt: skip
     return arguments

@@ -48,7 +48,8 @@ class Program:
 
     def _run(self, arguments: list[str], emulator: Path, timeout: int) -> subprocess.CompletedProcess[str]:
         environment = os.environ | self.environment | {"QTEST_QEMU_BINARY": str(emulator)}
-        return subprocess.run([str(self.path), *arguments], cwd=self.build, env=environment, text=True, errors="replace",
+        command = [str(self.path), *arguments]
+        return subprocess.run(command, cwd=self.build, env=environment, text=True, errors="replace",
                               capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False)
 
 

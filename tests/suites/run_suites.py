@@ -57,7 +57,7 @@ def main() -> int:
     for name, firmware in LEFT_OUT.items():
         print(f"left out: {name}: needs firmware that is not to be had here: {firmware}")
     for suite in sorted(missing):
-        print(f"{suite}: asked for, but no build has a test of it; their meson-info/intro-tests.json name what they have")
+        print(f"{suite}: asked for, but no build has a test of it; their meson-info/intro-tests.json say what is there")
     print(f"{different or 'no'} differences")
     return 1 if different or missing else 0
 

@@ -51,7 +51,7 @@ def test_the_crates_code_in_the_linked_emulator_calls_only_itself() -> None:
         pytest.skip(f"reads x86-64 instructions, not those of {platform.machine()}")
     program = emulator("patched")
     found = functions(program)
-    assert EXPORTED <= set(found), found
+    assert set(found) >= EXPORTED, found
     calls = []
     for name, (start, size) in found.items():
         code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", f"--start-address={start}",

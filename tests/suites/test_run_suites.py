@@ -49,7 +49,8 @@ def test_a_suite_that_some_builds_have_passes(tmp_path: Path) -> None:
 
 
 def test_a_suite_that_no_build_has_fails_and_is_named(tmp_path: Path) -> None:
-    status, said = run(["unit", "absent"], (build(tmp_path / "a", unit="ok 1 /x"), build(tmp_path / "b", unit="ok 1 /x")))
+    builds = build(tmp_path / "a", unit="ok 1 /x"), build(tmp_path / "b", unit="ok 1 /x")
+    status, said = run(["unit", "absent"], builds)
     assert status == 1 and any(line.startswith("absent: asked for, but no build has a test of it") for line in said)
 
 

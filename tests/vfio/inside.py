@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from drivers import pci
-from drivers.virtio_blk import SECTOR, DeviceNeedsReset, RequestFailed, Segment, VirtioBlk
+from drivers.request import DeviceNeedsReset, RequestFailed, Segment
+from drivers.virtio_blk import SECTOR, VirtioBlk
 from machines import assigned
 from machines.qtest_client import Emulator, EmulatorError
 from vfio import interrupted

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import pci
-from drivers.request import DeviceNeedsReset, wait_until
-from drivers.virtio_blk import Segment, VirtioBlk
+from drivers.request import DeviceNeedsReset, Segment, wait_until
+from drivers.virtio_blk import VirtioBlk
 from machines.qtest_client import Emulator
 
 EDU = (0x1234, 0x11E8)

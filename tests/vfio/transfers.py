@@ -120,12 +120,11 @@ def plan(emulators: Sequence[Compared]) -> list[Variant]:
                     transfers.append(Transfer(direction, size, descriptors, bar_offset, disk_offset))
                     disk_offset += size
                     bar_offset += -(-size // PAGE) * PAGE
-        variants.append(
-            Variant(
-                asked.name, str(asked.emulator), asked.properties, tuple(transfers), asked.is_interrupted,
-                asked.memory, asked.drive, asked.accelerator,
-            )  # fmt: skip
-        )
+        variant = Variant(
+            asked.name, str(asked.emulator), asked.properties, tuple(transfers), asked.is_interrupted,
+            asked.memory, asked.drive, asked.accelerator,
+        )  # fmt: skip
+        variants.append(variant)
     assert max(bar_offset, disk_offset) <= FILE_SIZE
     return variants
 
