@@ -15,6 +15,8 @@ from audit.violations import CLASSES, violations
 from contract_model.pieces import pieces
 from machines.error import MachineError
 
+pytestmark = pytest.mark.quick
+
 TABLE = {0x400000, 0x400004}
 PC = 0x400000
 READ = Case(Routine.READ, 11, 0x803, 0x900)

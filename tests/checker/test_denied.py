@@ -32,6 +32,8 @@ from checker.storage import Disk, Storage
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
 from machines.qtest_client import EmulatorError
 
+pytestmark = pytest.mark.quick
+
 BAR, READ_ONLY, MEMORY_SIZE = 0x4000_0000, 0x1000_0000, 4 << 20
 SIZE = 512
 

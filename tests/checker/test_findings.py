@@ -40,6 +40,8 @@ from checker.findings import (
 from checker.peer import MEMORY_BAR, REGISTER_BAR, Access
 from checker.report import as_json, table
 
+pytestmark = pytest.mark.quick
+
 BEGIN = 0x1000
 
 

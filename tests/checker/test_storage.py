@@ -16,6 +16,8 @@ from checker.findings import BLK, OK, TO_BAR, Request
 from checker.storage import Disk, Storage
 from drivers.request import DeviceNeedsReset, NoAnswer, Segment
 
+pytestmark = pytest.mark.quick
+
 SEGMENT = Segment(0, 512)
 
 

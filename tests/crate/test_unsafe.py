@@ -7,6 +7,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).resolve().parents[2]
 CRATE = ROOT / "rust/ram-device/src"
 SOURCES = {str(source.relative_to(CRATE)): source for source in CRATE.rglob("*.rs") if source.name != "tests.rs"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 NEEDS = Path(__file__).resolve().parents[2] / "scripts" / "needs"
 TOOLS = ("awk", "cat", "env", "find", "grep", "sed", "sh", "tr")
 APT_GET = """#!/bin/sh

@@ -55,6 +55,8 @@ from matrix.dimensions import (
 )
 from matrix.stores import BLOCK_DEVICE, FILE
 
+pytestmark = pytest.mark.quick
+
 
 def requests(table: Requests) -> int:
     return sum(len(places) * len(sizes) * len(operations) for places, sizes, operations in table)

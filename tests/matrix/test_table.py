@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from matrix import table
 from matrix.dimensions import BLK, IO_ERROR, OK, READ, UPPER, WRITE, Case, Disk
 from matrix.jobs import Outcome
+
+pytestmark = pytest.mark.quick
 
 DISK = Disk("file", "raw", "none", "native")
 

@@ -10,6 +10,8 @@ import pytest
 import compiling
 from series.conftest import REPOSITORY
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

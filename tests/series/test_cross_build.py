@@ -20,6 +20,8 @@ import sysroot
 from series.conftest import REPOSITORY
 from workplace import NotAvailable, Refused, Workplace
 
+pytestmark = pytest.mark.quick
+
 DEPENDS = {
     "libglib2.0-dev": "  Depends: libglib2.0-0\n  Depends: libglib2.0-dev-bin\n  Depends: zlib1g-dev\n",
     "libglib2.0-0": "  Depends: libc6\n |Depends: libpcre2-8-0\n  Depends: <virtual>\n    python3\n",

@@ -12,6 +12,8 @@ import pytest
 import debian_source
 from series.conftest import Bench, git
 
+pytestmark = pytest.mark.quick
+
 APT_GET = """#!/bin/sh
 for word; do
     case $word in

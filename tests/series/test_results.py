@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from series.conftest import REPOSITORY
+
+pytestmark = pytest.mark.quick
 
 
 def results(build: Path, *programs: tuple[str, str], options: tuple[str | Path, ...] = ()) -> tuple[int, str]:

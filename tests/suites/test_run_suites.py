@@ -9,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.quick
+
 SCRIPT = Path(__file__).with_name("run_suites.py")
 
 
