@@ -62,22 +62,20 @@ def own_tests(build: Path, suite: str, left_out: dict[str, Sequence[str]]) -> di
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a suite's programs say on both builds. `added` are programs that only the second build has."""
+    """What a suite's programs say on both builds. `added` are programs that only the second build has.
+
+    `unsteady` are the differences of programs that were then run again, alone, and said the same on both.
+    """
 
     suite: str
     first: dict[str, Results]
     second: dict[str, Results]
     added: dict[str, Results]
+    unsteady: Sequence[str] = ()
 
     def differences(self) -> list[str]:
         """Each case, or program, that isn't on both sides what it is on one."""
-        return [
-            f"{name}: {case}: {first.get(case, 'none')} / {second.get(case, 'none')}"
-            for name, first in self.first.items()
-            for second in [self.second.get(name, {})]
-            for case in first | second
-            if first.get(case) != second.get(case)
-        ]
+        return [told for name, first in self.first.items() for told in different(name, first, self.second.get(name, {}))]
 
     def failures(self) -> list[str]:
         """The cases of added programs that aren't ok."""
@@ -89,16 +87,29 @@ class Comparison:
         ]
 
 
+def different(name: str, first: Results, second: Results) -> list[str]:
+    """Each case of a program that isn't on both sides what it is on one."""
+    return [
+        f"{name}: {case}: {first.get(case, 'none')} / {second.get(case, 'none')}"
+        for case in first | second
+        if first.get(case) != second.get(case)
+    ]
+
+
 def compare(suite: str, builds: tuple[Path, Path], left_out: dict[str, Sequence[str]]) -> Comparison:
-    """Run the suite on both builds; what differs is run again, alone, and counts as it is then."""
+    """Run the suite on both builds; what differs is run again, once and alone, and what then is the same is unsteady."""
     sides = [own_tests(build, suite, left_out) for build in builds]
     first, second = (run_all(list(side.values())) for side in sides)
-    for name in [name for name, results in first.items() if results != second.get(name)]:
-        for side, results in zip(sides, (first, second), strict=True):
+    unsteady: list[str] = []
+    for name, results in list(first.items()):
+        if not (at_first := different(name, results, second.get(name, {}))):
+            continue
+        for side, its_results in zip(sides, (first, second), strict=True):
             if name in side:
-                results[name] = side[name].results()
+                its_results[name] = side[name].results()
+        unsteady += [] if first[name] != second.get(name) else at_first
     added = {name: second.pop(name) for name in list(second) if name not in first}
-    return Comparison(suite, first, second, added)
+    return Comparison(suite, first, second, added, unsteady)
 
 
 def run_all(tests: Sequence[OwnTest]) -> dict[str, Results]:

@@ -64,3 +64,27 @@ def test_doctests_of_one_file_are_told_apart_and_the_trees_folder_is_not_part_of
     second = f"test ../../stock-tree/{two}\ntest ../../stock-tree/{one}"
     status, said = run(["rust"], (build(tmp_path / "a", rust=first), build(tmp_path / "b", rust=second)))
     assert status == 0 and "   stock:   1 programs: 1 ok, 1 skip" in said
+
+
+# A program that fails when it is run for the first time in this folder.
+UNSTEADY = ["sh", "-c", "test -e been-here && echo ok 1 /x || { touch been-here; echo not ok 1 /x; }"]
+
+
+@pytest.mark.parametrize("side", ["stock", "patched"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_differs_at_first_and_not_when_run_again_is_named_and_may_be_one_program(
+    tmp_path: Path, number: int, side: str
+) -> None:
+    names = [f"unit{suite}" for suite in range(number)]
+    folders = {name: build(tmp_path / name, **dict.fromkeys(names, "ok 1 /x")) for name in ("stock", "patched")}
+    tests = folders[side] / "meson-info" / "intro-tests.json"
+    tests.write_text(json.dumps([
+        made | {"cmd": UNSTEADY, "workdir": str(workdir)} for made in json.loads(tests.read_text())
+        for workdir in [folders[side] / made["name"]] if not workdir.mkdir()]))
+    status, said = run(names, (folders["stock"], folders["patched"]))
+    assert status == (0 if number == 1 else 1)
+    first = "not ok / ok" if side == "stock" else "ok / not ok"
+    assert said.count("   different at first, and the same when run again:") == number
+    assert [line for line in said if line == f"      unit0-test: /x: {first}"]
+    named = ", ".join(f"{name}-test" for name in names)
+    assert said[-2:] == [f"{number} programs were different at first, of 1 that may: {named}", "no differences"]
