@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from drivers.request import DeviceNeedsReset, Segment
@@ -47,11 +48,31 @@ class Network:
         return packets
 
 
+def made_up(arrived: Iterable[bytes], sent: Sequence[bytes]) -> list[str]:
+    """What has arrived and is none of the packets that were sent, or is one for the second time."""
+    left, found = list(sent), []
+    for packet in arrived:
+        if packet in left:
+            left.remove(packet)
+        else:
+            known = "for the second time" if packet in sent else "that the guest did not make"
+            found.append(f"a packet of {len(packet)} bytes was sent {known}")
+    return found
+
+
+def is_neither(found: bytes, before: bytes, packets: Iterable[bytes]) -> bool:
+    """Whether a place in the BAR has a byte that is neither as it was nor that of the one packet that came there."""
+    return found != before and not any(
+        all(now in either for now, *either in zip(found, before, packet + before[len(packet) :], strict=True))
+        for packet in packets
+    )
+
+
 class NetTraffic:
     """A batch is as many packets sent as received.
 
-    A packet that is missing counts as an error, and so does one that is not whole in the BAR. One that was sent and is
-    none of the guest's is wrong.
+    A packet that is missing counts as an error, and so does one that is not whole in the BAR: each byte is the packet's
+    or as it was, else it is wrong. What was sent and is none of the guest's packets, each once, is wrong as well.
     """
 
     def __init__(self, machine: Machine, slot: int, network: Network) -> None:
@@ -69,6 +90,7 @@ class NetTraffic:
         self._random = random.Random("packets")
         self._to_send: list[bytes] = []
         self._to_receive: list[bytes] = []
+        self._before = b""
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -83,6 +105,8 @@ class NetTraffic:
         )
         for i, packet in enumerate(self._to_send):
             self._machine.memory[i * SLOT_SIZE : i * SLOT_SIZE + PACKET] = packet
+        self._before = self._random.randbytes(DeepQueue.BATCH * SLOT_SIZE)
+        self._machine.memory[RECEIVED_OFFSET : RECEIVED_OFFSET + len(self._before)] = self._before
         self._receive.submit(self._receiving)
         self._transmit.submit(self._sending)
         for packet in self._to_receive:
@@ -102,11 +126,13 @@ class NetTraffic:
     def collect(self) -> None:
         arrived = self._network.arrived()
         sent = sum(packet in arrived for packet in self._to_send)
-        if made_up := sum(packet not in self._to_send for packet in arrived):
-            self.counts.wrong.append(f"{made_up} packets were sent that the guest did not make")
-        received = sum(
-            self._machine.memory[RECEIVED_OFFSET + i * SLOT_SIZE :][:PACKET] == packet
-            for i, packet in enumerate(self._to_receive)
-        )
+        self.counts.wrong += made_up(arrived, self._to_send)
+        now = self._machine.memory[RECEIVED_OFFSET : RECEIVED_OFFSET + len(self._before)]
+        received = 0
+        for i, packet in enumerate(self._to_receive):
+            place = slice(i * SLOT_SIZE, (i + 1) * SLOT_SIZE)
+            received += now[place] == packet + self._before[place][PACKET:]
+            if is_neither(now[place], self._before[place], self._to_receive):
+                self.counts.wrong.append(f"place {i} in the BAR is neither as it was nor a packet's")
         self.counts.ok += sent + received
         self.counts.error += 2 * DeepQueue.BATCH - sent - received
