@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workplace import NotAvailable, downloaded
+from workplace import NotAvailable, downloaded, run
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
 
@@ -64,9 +64,7 @@ class Apt:
         """Download packages, and add what they hold to the folder."""
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as download:
             _run(["apt-get", *self.options, "download", *packages], Path(download))
-            for archive in sorted(Path(download).glob("*.deb")):
-                downloaded(archive.name, archive.stat().st_size)
-                _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
+            _add_contents(Path(download), folder)
 
     def unpack_with_dependencies(self, package: str, folder: Path) -> None:
         """Download a package and what it depends on and isn't installed, and add what they hold to the folder."""
@@ -75,9 +73,7 @@ class Apt:
             _run(["apt-get", *self.options, "-o", f"Dir::Cache::Archives={download}", "-o", "Debug::NoLocking=1",
                   "install", "--download-only", "--no-install-recommends", "--no-upgrade", "--yes", package],
                  Path(download))  # fmt: skip
-            for archive in sorted(Path(download).glob("*.deb")):
-                downloaded(archive.name, archive.stat().st_size)
-                _run(["dpkg", "-x", str(archive), str(folder)], Path(download))
+            _add_contents(Path(download), folder)
 
 
 MACHINES_OWN = Apt()
@@ -129,6 +125,13 @@ def filled(folder: Path, fill: Callable[[Path], None]) -> Path:
             if not folder.exists():  # else another run was quicker, and its copy serves
                 raise
     return folder
+
+
+def _add_contents(download: Path, folder: Path) -> None:
+    """Add what the packages hold that were downloaded. What is there and doesn't unpack is broken, not missing."""
+    for archive in sorted(download.glob("*.deb")):
+        downloaded(archive.name, archive.stat().st_size)
+        run(["dpkg", "-x", str(archive), str(folder)], download)
 
 
 def _run(command: list[str], folder: Path) -> str:
