@@ -76,14 +76,14 @@ def built(wanted: Wanted, folder: Path, crate: Path = CRATE) -> Program:
 
 
 def programs(folder: Path) -> tuple[list[Program], dict[Wanted, str]]:
-    """All programs that can be had, and for the others the reason."""
+    """All programs that can be had, and for the others the reason; one that is broken is an error."""
     found: list[Program] = []
     reasons: dict[Wanted, str] = {}
     for wanted in WANTED:
         try:
             found.append(built(wanted, folder / str(wanted)))
-        except MachineError as failure:
-            reasons[wanted] = str(failure)
+        except NotAvailable as reason:
+            reasons[wanted] = str(reason)
     return found, reasons
 
 
@@ -93,7 +93,7 @@ def emulator(architecture: str) -> Path:
     if not os.environ.get(variable):
         raise NotAvailable(f"no emulator for {architecture} hosts here: {variable or 'a cross build'} is missing")
     build = Path(os.environ[variable])
-    if not build.is_dir():
+    if variable in CROSS_BUILDS.values() and not build.is_dir():
         remedy = f"make ARCH={ARCHITECTURES[architecture]} builds it"
         raise NotAvailable(f"no emulator for {architecture} hosts here: {remedy}")
     if (build / REASON).is_file():

@@ -22,10 +22,10 @@ def main() -> int:
     right = True
     print("-- instructions of the crate, each held against what is allowed (docs/audit.md)", flush=True)
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
-        found, reasons = programs(Path(folder))
-        for wanted, reason in reasons.items():
-            print(f"-- not audited: {wanted}: {reason}")
         try:
+            found, reasons = programs(Path(folder))
+            for wanted, reason in reasons.items():
+                print(f"-- not audited: {wanted}: {reason}")
             audits = emulators()
             audits += [audit(whole_crate(program.library, program.architecture, program.path.parent),
                              f"whole crate, {program}") for program in found]

@@ -19,7 +19,7 @@ from audit.trace_run import INSTRUMENTS, control, crate, libc, moved_words, proc
 from audit.traces import Instrument
 from audit.violations import Findings
 from audit.word_stores import ROUTINES, Stores, table, word_stores
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
             for name, find in INSTRUMENTS.items():
                 try:
                     instrument = find(program.architecture)
-                except MachineError as reason:
+                except NotAvailable as reason:
                     print(f"   {program}, not under {name}: {reason}")
                     continue
                 total = summed(crate(program, instrument, thorough=True).values())
@@ -83,4 +83,7 @@ def summed(parts: Iterable[Findings]) -> Findings:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except MachineError as failure:
+        sys.exit(f"run_traces.py: {failure}")

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from pathlib import Path
 
 import pytest
 
+from audit import programs
 from audit.plugin import plugin
-from audit.programs import WANTED, built
+from audit.programs import WANTED, Wanted, built
 from crate_builds.library import CRATE
 from machines.error import MachineError, NotAvailable
 
@@ -38,3 +40,27 @@ def test_an_emulator_without_plugins_is_unavailable(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(NotAvailable, match="qemu-aarch64 has no plugins here"):
         plugin("aarch64")
+
+
+def test_of_all_programs_those_that_are_not_here_are_left_out_and_one_that_is_broken_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `make audit` is made of: it must not pass where the crate doesn't compile."""
+    why: dict[str, MachineError] = {"current": NotAvailable("no rustc here")}
+
+    def played(wanted: Wanted, folder: Path) -> None:
+        raise why[wanted.crate]
+
+    monkeypatch.setattr(programs, "built", played)
+    monkeypatch.setattr(programs, "WANTED", (Wanted("x86_64", "current"),))
+    assert programs.programs(tmp_path) == ([], {Wanted("x86_64", "current"): "no rustc here"})
+    why["current"] = MachineError("mismatched types")
+    with pytest.raises(MachineError, match="mismatched types"):
+        programs.programs(tmp_path)
+
+
+def test_an_emulator_that_was_named_and_is_not_built_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAM_DEVICE_BUILD_PATCHED", str(tmp_path / "absent"))
+    with pytest.raises(MachineError, match="build the emulator first") as broken:
+        programs.emulator(platform.machine())
+    assert not isinstance(broken.value, NotAvailable)
