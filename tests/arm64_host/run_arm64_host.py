@@ -84,7 +84,7 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
 
     ours, work = chosen.arm64.resolve(), chosen.work.resolve()
-    failed = False
+    failed, nothing_was_run = False, True
     for host in HOSTS:
         if chosen.host and host.name not in chosen.host:
             continue
@@ -97,12 +97,13 @@ def main() -> int:
             continue
         except MachineError as error:
             parser.exit(1, f"{error}\n")
+        nothing_was_run = False
         missed = [made for made in report.outcomes if made.variant.startswith(OURS) and made.verdict != OK]
         broken = [result for result in results if not result.works or result.wrong]
         print(f"\n{host.name}\n\n{table(report)}\n\n{run_storm.summary(results)}\n")
         print("\n".join([*map(demonstrate.sentence, missed), *report.differences, *map(run_storm.line, broken)]))
         failed |= bool(missed or report.differences or broken)
-    return 1 if failed else 0
+    return 1 if failed or nothing_was_run else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from bench.ratio import Comparison, size
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 COMMAND = ("cargo", "bench", "--quiet", "--package", "ram_device_bench", "--bench", "routines")
@@ -25,7 +25,7 @@ def run_once(work: Path) -> Times:
     try:
         done = subprocess.run(COMMAND, cwd=RUST, env=environment, text=True, capture_output=True, check=False)
     except FileNotFoundError:
-        raise MachineError("there is no cargo here; install it (Debian: cargo)") from None
+        raise NotAvailable("there is no cargo here; install it (Debian: cargo)") from None
     if done.returncode != 0:
         raise MachineError(f"{' '.join(COMMAND)} failed:\n{done.stderr}")
     times: Times = {}

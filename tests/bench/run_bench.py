@@ -24,7 +24,7 @@ from bench.blk_speed import Effort
 from bench.polled_queue import DEPTH
 from bench.ratio import Comparison, table
 from bench.timed_emulator import TimedEmulator, build
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 ADDED_BAR = Path(__file__).with_name("added_bar.c")
 # Of requests in RAM, so that few of them are made at a time but the harness's own turns don't matter.
@@ -56,7 +56,7 @@ def crate(given: argparse.Namespace) -> str:
     print("-- cargo bench", file=sys.stderr)
     try:
         compared = routines.compare(given.work.resolve(), given.criterion_rounds)
-    except MachineError as error:
+    except NotAvailable as error:
         return f"criterion has measured nothing: {error}"
     heading = "criterion, outside QEMU: memmove() / ram_device"
     return f"{given.criterion_rounds} runs of cargo bench\n\n{table([(heading, compared)])}"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from checker import toolchain
+from checker.subject import CannotCheck
+from machines.error import MachineError, NotAvailable
 
 
 def said_by(*command: str | Path, environment: dict[str, str]) -> str:
@@ -30,3 +32,17 @@ def test_the_backport_builds_a_program(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "Cargo.toml").write_text('[package]\nname = "built"\nversion = "0.0.0"\nedition = "2021"\n')
     run = ("run", "--quiet", "--offline", "--manifest-path", tmp_path / "Cargo.toml")
     assert said_by(tools.cargo, *run, environment=tools.environment) == "built\n"
+
+
+@pytest.mark.parametrize("why", [NotAvailable("no network"), MachineError("dpkg -x failed")], ids=str)
+def test_a_backport_that_is_broken_is_not_one_that_cannot_be_had(
+    why: MachineError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def debians() -> toolchain.Toolchain:
+        raise why
+
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(toolchain, "_debians", debians)
+    with pytest.raises(CannotCheck, match=f"no cargo, .*{why}") as refused:
+        toolchain.find("1.77", "", print)
+    assert isinstance(refused.value, toolchain.NoCompiler) == isinstance(why, NotAvailable)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import rust_web
 from checker.subject import CannotCheck
-from machines.error import MachineError
+from machines.error import MachineError, NotAvailable
 
 
 class NoCompiler(CannotCheck):
@@ -28,7 +28,10 @@ class Toolchain:
 
 
 def find(wanted: str, other_way: str, progress: Callable[[str], None]) -> Toolchain:
-    """The one in PATH if it is new enough, else Debian's backport; NoCompiler says what is here, and what would do."""
+    """The one in PATH if it is new enough, else Debian's backport; NoCompiler says what is here, and what would do.
+
+    A backport that is there and doesn't unpack is no such thing, but CannotCheck.
+    """
     why = _flaw_in_path(wanted)
     if not why:
         return Toolchain("cargo")
@@ -37,7 +40,8 @@ def find(wanted: str, other_way: str, progress: Callable[[str], None]) -> Toolch
         return _debians()
     except MachineError as error:
         no_backport = str(error).partition("\n")[0]
-        raise NoCompiler(f"{why} {wanted} or newer, {other_way}. (Debian's backport: {no_backport})") from None
+        kind = NoCompiler if isinstance(error, NotAvailable) else CannotCheck
+        raise kind(f"{why} {wanted} or newer, {other_way}. (Debian's backport: {no_backport})") from None
 
 
 def _flaw_in_path(wanted: str) -> str:

@@ -46,7 +46,7 @@ class Build:
         self.tree = given("RAM_DEVICE_TREE")
         described = self._folder / "compile_commands.json"
         if not described.exists():
-            pytest.skip(f"{described} is missing: QEMU has not been built")
+            raise MachineError(f"{described} is missing: QEMU has not been built there")
         (command,) = [entry["command"] for entry in json.loads(described.read_text())
                       if entry["file"].endswith("system/ram-device-pool.c")]  # fmt: skip
         words = shlex.split(command)
