@@ -30,10 +30,17 @@ static void cut(const RamDeviceMemory *m, uint64_t size)
     g_assert_cmpint(ftruncate(m->fd, size), ==, 0);
 }
 
-/* It is back, and whatever has been cut off has become zeroes */
-static void restore(const RamDeviceMemory *m)
+/*
+ * What is in a BAR that is back: neither the zeroes of a file that grows nor
+ * the ones of an access that failed, so that whoever writes there is seen
+ */
+#define BACK 0x5a
+
+/* It is back, and whatever has been cut off at @end is BACK */
+static void restore(const RamDeviceMemory *m, uint64_t end)
 {
     g_assert_cmpint(ftruncate(m->fd, m->size), ==, 0);
+    memset(m->host + end, BACK, m->size - end);
 }
 
 /* The device vanishes and comes back, twice */
@@ -42,9 +49,10 @@ static void test_access(const void *data)
     RamDeviceTarget target = *(const RamDeviceTarget *)data;
     RamDeviceVM *vm = rd_vm_start("", "");
     RamDeviceMemory *m = &vm->memory[target];
-    uint8_t stage[SIZE], zeroes[SIZE] = { 0 };
+    uint8_t stage[SIZE], back[SIZE];
     unsigned i;
 
+    memset(back, BACK, SIZE);
     for (i = 0; i < 2; i++) {
         RamDeviceResult r;
 
@@ -69,8 +77,10 @@ static void test_access(const void *data)
         g_assert_cmphex(qtest_readq(vm->qts, m->addr), ==, UINT64_MAX);
 
         /* Back again: nothing was written, and everything works */
-        restore(m);
-        rd_check(vm, target, 0, zeroes, SIZE);
+        restore(m, 0);
+        g_assert_cmphex(qtest_readq(vm->qts, m->addr), ==,
+                        BACK * 0x0101010101010101ull);
+        rd_check(vm, target, 0, back, SIZE);
         r = rd_op(vm, RDT_OP_WRITE, m->addr, STAGE, SIZE, 0);
         g_assert_cmphex(r.status, ==, MEMTX_OK);
         rd_check(vm, target, 0, stage, SIZE);
@@ -124,9 +134,10 @@ static void rig_free(Rig *r)
 static void run_requests(Rig *r, size_t from, size_t end, size_t to)
 {
     RamDeviceMemory *m = r->m;
-    g_autofree uint8_t *bar = g_malloc0(m->size);
+    g_autofree uint8_t *bar = g_malloc(m->size);
 
     rd_random(m->host, m->size, end);
+    memset(bar, BACK, m->size);
     memcpy(bar, m->host, end);
     memcpy(bar + from, r->disk, end > from ? end - from : 0);
     cut(m, end);
@@ -136,7 +147,7 @@ static void run_requests(Rig *r, size_t from, size_t end, size_t to)
     g_assert_cmpint(rdb_request(r->b, &r->l, VIRTIO_BLK_T_OUT, 0,
                                 m->addr + from, to - from),
                     ==, VIRTIO_BLK_S_IOERR);
-    restore(m);
+    restore(m, end);
     rd_assert_same(m->host, bar, m->size);
     check_disk(r);
 }
@@ -162,12 +173,13 @@ static void test_requests_iothread(const void *data)
     rig_free(&r);
 }
 
-/* The BAR vanishes when the request is under way */
-static void run_under_way(Rig *r, BlkLayout l, uint32_t type, uint64_t addr,
-                          size_t len)
+/* The BAR vanishes when the request is under way.  Returns: its status byte */
+static int run_under_way(Rig *r, BlkLayout l, uint32_t type, uint64_t addr,
+                         size_t len)
 {
     const bool is_read = type == VIRTIO_BLK_T_IN;
     BlkRequest req;
+    int status;
 
     rdb_debug_command(r->b, is_read ? "break read_aio A" : "break write_aio A");
     req = rdb_submit(r->b, &l, type, 0, addr, len);
@@ -175,9 +187,10 @@ static void run_under_way(Rig *r, BlkLayout l, uint32_t type, uint64_t addr,
     cut(r->m, 0);
     rdb_debug_command(r->b, "resume A");
     g_assert_true(rdb_wait_used(r->b));
-    restore(r->m);
-    g_assert_cmpint(rdb_release(r->b, &req), ==, VIRTIO_BLK_S_OK);
+    restore(r->m, 0);
+    status = rdb_release(r->b, &req);
     rdb_start(r->b, TARGET_RAM);
+    return status;
 }
 
 /* What is written to the disk is what the BAR had, and what is read is lost */
@@ -186,26 +199,30 @@ static void test_data_under_way(const void *data)
     RamDeviceTarget target = *(const RamDeviceTarget *)data;
     const size_t len = 64 * KiB;
     Rig r = rig_new(target, "", "");
-    g_autofree uint8_t *zeroes = g_malloc0(r.m->size);
+    g_autofree uint8_t *back = g_malloc(r.m->size);
 
+    memset(back, BACK, r.m->size);
     memcpy(r.disk, r.m->host, len);
-    run_under_way(&r, r.l, VIRTIO_BLK_T_OUT, r.m->addr, len);
+    g_assert_cmpint(run_under_way(&r, r.l, VIRTIO_BLK_T_OUT, r.m->addr, len),
+                    ==, VIRTIO_BLK_S_OK);
     check_disk(&r);
-    run_under_way(&r, r.l, VIRTIO_BLK_T_IN, r.m->addr, len);
-    rd_check(r.b->vm, target, 0, zeroes, r.m->size);
+    g_assert_cmpint(run_under_way(&r, r.l, VIRTIO_BLK_T_IN, r.m->addr, len),
+                    ==, VIRTIO_BLK_S_OK);
+    rd_check(r.b->vm, target, 0, back, r.m->size);
     check_disk(&r);
     rig_free(&r);
 }
 
-/* So is the status byte: the driver finds the 0 of a BAR that is new */
+/* So is the status byte: the driver finds what the BAR has when it is back */
 static void test_status_under_way(const void *data)
 {
     Rig r = rig_new(*(const RamDeviceTarget *)data, "", "");
     BlkLayout l = rdb_data_in(TARGET_RAM);
 
     l.header = r.l.data;
-    run_under_way(&r, l, VIRTIO_BLK_T_IN,
-                  r.b->vm->memory[TARGET_RAM].addr + STAGE, 4 * KiB);
+    g_assert_cmphex(run_under_way(&r, l, VIRTIO_BLK_T_IN,
+                                  r.b->vm->memory[TARGET_RAM].addr + STAGE,
+                                  4 * KiB), ==, BACK);
     check_disk(&r);
     rig_free(&r);
 }
@@ -221,7 +238,7 @@ static void test_header(const void *data)
     g_assert_cmpint(rdb_request(r.b, &l, VIRTIO_BLK_T_OUT, 0,
                                 r.b->vm->memory[TARGET_RAM].addr + STAGE,
                                 64 * KiB), ==, 0xff);
-    restore(r.m);
+    restore(r.m, 0);
     check_disk(&r);
     rig_free(&r);
 }
@@ -238,7 +255,7 @@ static void test_table(const void *data)
     g_assert_cmpint(rdb_request(r.b, &l, VIRTIO_BLK_T_OUT, 0,
                                 r.b->vm->memory[TARGET_RAM].addr + STAGE,
                                 64 * KiB), ==, RDB_NEEDS_RESET);
-    restore(r.m);
+    restore(r.m, 0);
     check_disk(&r);
     rdb_start(r.b, TARGET_RAM);
     rig_free(&r);
