@@ -188,6 +188,9 @@ static int run_under_way(Rig *r, BlkLayout l, uint32_t type, uint64_t addr,
     rdb_debug_command(r->b, "resume A");
     g_assert_true(rdb_wait_used(r->b));
     restore(r->m, 0);
+    /* Whoever has kept what was lost could put it there now */
+    g_assert_cmphex(qtest_readb(r->b->vm->qts, r->m->addr + r->m->size - 1),
+                    ==, BACK);
     status = rdb_release(r->b, &req);
     rdb_start(r->b, TARGET_RAM);
     return status;
