@@ -11,15 +11,23 @@ import pytest
 from pool_threads import breaks, programs
 from pool_threads.programs import Program
 
-SCENARIOS = (
-    "two requests", "two queues that need it all", "three queues", "requests of two pieces",
-    "one that must not wait",
-    "a queue that is reset", "two devices that share", "a budget that is closed", "clients of an address space",
-    "address spaces that share", "a queue and clients that share", "a buffer that two read again",
-    "a buffer that is read again when the device is gone",
-)  # fmt: skip
-# Their states aren't taken as one: they don't have what is in the buffer.
-READERS = SCENARIOS[-2:]
+# The runs that are made and the states that are met. In the last two, states aren't taken as one: they don't have what is
+# in the buffer. A change of what the pool does between its locks changes the numbers; look why, and enter the new ones.
+SCENARIOS = {
+    "two requests": (17, 40),
+    "two queues that need it all": (211, 316),
+    "three queues": (1071, 899),
+    "requests of two pieces": (32241, 17552),
+    "one that must not wait": (2209, 1706),
+    "a queue that is reset": (1980, 1652),
+    "two devices that share": (655, 617),
+    "a budget that is closed": (1050, 879),
+    "clients of an address space": (2710, 2055),
+    "address spaces that share": (484, 347),
+    "a queue and clients that share": (948, 677),
+    "a buffer that two read again": (15490, 0),
+    "a buffer that is read again when the device is gone": (8018, 0),
+}
 # Few enough steps for every order to be made, states that are the same or not.
 SMALL = breaks.Break.scenario
 
@@ -41,18 +49,16 @@ def explored(program: Path, *arguments: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_c9_every_order_of(scenario: str, whole: Path) -> None:
-    runs, states = explored(whole, scenario)
-    assert runs > 10 and (states > 20 or scenario in READERS)
+    assert explored(whole, scenario) == SCENARIOS[scenario]
 
 
 def test_every_scenario_is_run() -> None:
     source = (programs.HERE / "scenarios.h").read_text()
-    assert tuple(re.findall(r'^    \{ "([a-z ]+)", \{$', source, re.MULTILINE)) == SCENARIOS
+    assert tuple(re.findall(r'^    \{ "([a-z ]+)", \{$', source, re.MULTILINE)) == tuple(SCENARIOS)
 
 
 def test_states_that_are_taken_as_one_hide_nothing(whole: Path) -> None:
-    runs, states = explored(whole, SMALL, "all")
-    assert states == 0 and runs > explored(whole, SMALL)[0]
+    assert explored(whole, SMALL, "all") == (44, 0)
 
 
 def assert_found(broken: breaks.Break, interleavings: Program, folder: Path, *options: str) -> None:
