@@ -8,6 +8,9 @@ from typing import Any
 
 from checker.conftest import Run
 from checker.findings import (
+import pytest
+from checker.conftest import Run
+from checker.findings import (
     AFFECTED,
     BLK,
     BLK_SCANNED,
@@ -23,6 +26,8 @@ from checker.findings import (
     TO_BAR,
     WRONG,
 )
+from checker.storage import SIZES
+from machines.newest_qemu import has_upstreams_fix
 from checker.storage import SIZES
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
@@ -50,8 +55,22 @@ def is_stock_bug(run: Run, devices: Set[str] = frozenset({BLK, SCSI, NVME, NET})
     assert found["verdict"].count("affected") == 1 and "Remedy" in found["remedy"]
 
 
-def test_debians_newest_is_found_affected_from_4608_bytes_on_with_the_known_message(newest: Run) -> None:
-    is_stock_bug(newest)
+def test_debians_newest_is_found_affected_from_4608_bytes_on_with_the_known_message(affected: Run) -> None:
+    is_stock_bug(affected)
+
+
+def test_debians_newest_has_a_limit_before_upstreams_fix_and_none_from_it_on(newest: Run) -> None:
+    assert newest.printed, newest.errors
+    found = newest.json()
+    has_fix = has_upstreams_fix(found["version"])
+    assert (found["limit"] is None) == has_fix
+    assert verdicts(found, BLK) == ({OK} if has_fix else {OK, LOST_DEVICE})
+
+
+@pytest.mark.parametrize(("version", "is_so"), [
+    ("10.2.2", False), ("11.1.3", False), ("11.1.50", True), ("11.1.90", True), ("11.2.0", True), ("12.0.0", True)])
+def test_upstreams_fix_is_in_11_2_and_in_what_led_to_it(version: str, is_so: bool) -> None:
+    assert has_upstreams_fix(version) == is_so
 
 
 def test_every_size_is_tried_in_both_directions(newest: Run) -> None:
@@ -59,21 +78,21 @@ def test_every_size_is_tried_in_both_directions(newest: Run) -> None:
     assert tried == [(size, direction) for size in SIZES for direction in (TO_BAR, FROM_BAR)]
 
 
-def test_wrong_contents_are_found(newest: Run) -> None:
+def test_wrong_contents_are_found(affected: Run) -> None:
     """virtio-scsi maps its data twice: the second bounce buffer overwrites what was read through the first."""
-    reads = {made["size"]: made["verdict"] for made in newest.json()["requests"]
+    reads = {made["size"]: made["verdict"] for made in affected.json()["requests"]
              if made["device"] == SCSI and made["direction"] == TO_BAR}  # fmt: skip
     assert reads[SECTOR] == WRONG
 
 
-def test_a_raised_bounce_buffer_is_offered_as_a_remedy_where_it_is_one(newest: Run) -> None:
+def test_a_raised_bounce_buffer_is_offered_as_a_remedy_where_it_is_one(affected: Run) -> None:
     outcomes: dict[str, list[tuple[int, str]]] = {}
-    for made in newest.json()["raised_bounce_buffer"]:
+    for made in affected.json()["raised_bounce_buffer"]:
         outcomes.setdefault(made["device"], []).append((made["size"], made["verdict"]))
     assert outcomes[BLK] == [(8192, OK)] * 2 + [(1 << 20, OK)] * 2
     assert outcomes[NET] == [(8192, OK)] * 2
     assert outcomes[SCSI] == [(8192, WRONG), (8192, OK), (1 << 20, WRONG), (1 << 20, OK)]
-    remedy = newest.json()["remedy"]
+    remedy = affected.json()["remedy"]
     assert "iommu_platform=on on each virtio-blk and virtio-net" in remedy
     assert "does not help virtio-scsi (wrong contents)" in remedy
 
@@ -89,27 +108,27 @@ WITHOUT_BAR = [*((device, size) for device in DISKS for size in (512, 65536)), (
 NOT_WRITABLE = [(BLK, 512), (BLK, 65536)]
 
 
-def test_a_bar_that_goes_away_under_a_write_ends_debians_newest_by_sigbus(newest: Run) -> None:
+def test_a_bar_that_goes_away_under_a_write_ends_debians_newest_by_sigbus(affected: Run) -> None:
     ends = "the emulator ends by SIGBUS"
-    assert found_when_denied(newest, "bar_gone") == dict.fromkeys(WITHOUT_BAR, (ends, ""))
-    assert f"goes away under a write: {ends} ({', '.join(DISKS)}, {NET});" in newest.json()["verdict"]
-    assert ", or, for the sizes only, set" in newest.json()["remedy"]
+    assert found_when_denied(affected, "bar_gone") == dict.fromkeys(WITHOUT_BAR, (ends, ""))
+    assert f"goes away under a write: {ends} ({', '.join(DISKS)}, {NET});" in affected.json()["verdict"]
+    assert ", or, for the sizes only, set" in affected.json()["remedy"]
 
 
-def test_a_read_into_a_bar_that_cannot_be_written_ends_debians_newest_by_sigsegv(newest: Run) -> None:
+def test_a_read_into_a_bar_that_cannot_be_written_ends_debians_newest_by_sigsegv(affected: Run) -> None:
     ends = "the emulator ends by SIGSEGV"
-    found = found_when_denied(newest, "read_only")
+    found = found_when_denied(affected, "read_only")
     assert list(found) == NOT_WRITABLE and found[BLK, 512] == (ends, "")
-    assert f"a read into a BAR that can't be written: {ends} ({BLK})." in newest.json()["verdict"]
+    assert f"a read into a BAR that can't be written: {ends} ({BLK})." in affected.json()["verdict"]
 
 
-def test_several_requests_in_flight_lose_the_device_at_2_kib_where_one_works(newest: Run) -> None:
-    found = {(made["device"], made["direction"], made["size"]): made["verdict"] for made in newest.json()["in_flight"]}
+def test_several_requests_in_flight_lose_the_device_at_2_kib_where_one_works(affected: Run) -> None:
+    found = {(made["device"], made["direction"], made["size"]): made["verdict"] for made in affected.json()["in_flight"]}
     ways = [(direction, size) for size in (2048, 65536) for direction in (TO_BAR, FROM_BAR)]
     assert list(found) == [(device, *way) for device in (BLK, SCSI) for way in ways]
     assert set(found.values()) == {LOST_DEVICE}
-    assert verdicts(newest.json(), BLK, lambda size: size == 2048) == {OK}
-    assert f"several requests of 2 KiB in flight: {LOST_DEVICE} ({BLK}, {SCSI});" in newest.json()["verdict"]
+    assert verdicts(affected.json(), BLK, lambda size: size == 2048) == {OK}
+    assert f"several requests of 2 KiB in flight: {LOST_DEVICE} ({BLK}, {SCSI});" in affected.json()["verdict"]
 
 
 def all_that_does_not_depend_on_the_bug(run: Run, missing: Sequence[str] = ()) -> None:
