@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A script for gdb: has a running emulator access a RAM device, and counts the instructions that it executes for it.
+
+    gdb --batch -x instructions.py --args qemu-system-aarch64 -M virt -accel qtest -S ...
+
+Prints one line for each access: "count ACCESS BYTES INSTRUCTIONS".
+"""
+
+import gdb
+
+GUEST_ADDRESS = 1 << 44
+DEVICE_SIZE = 1 << 20
+# sizeof(MemoryRegion) is 272; it isn't ours to know.
+REGION_SIZE = 4096
+LIMIT = 500_000
+ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+NO_ATTRIBUTES, READ, WRITE = 0, 0, 1
+SIZES = (8, 128, 256)
+
+
+def enter(function: str, *arguments: int | str) -> None:
+    """Be at the function's first instruction.
+
+    gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state.
+    """
+    for register, argument in zip(ARGUMENTS, arguments):
+        gdb.execute(f"set ${register} = (unsigned long)({argument})")
+    gdb.execute("set $rsp = $stack")
+    gdb.execute("set *(unsigned long *)$rsp = $return")
+    gdb.execute(f"set $rip = (unsigned long)&{function}")
+
+
+def called(function: str, *arguments: int | str) -> int:
+    """What the function returns."""
+    enter(function, *arguments)
+    gdb.execute("tbreak *$return", to_string=True)
+    gdb.execute("continue", to_string=True)
+    return int(gdb.parse_and_eval("(unsigned long)$rax"))
+
+
+def counted(function: str, *arguments: int | str) -> int:
+    """How many instructions the function executes, called functions included."""
+    enter(function, *arguments)
+    back = int(gdb.parse_and_eval("$return"))
+    for count in range(1, LIMIT):
+        gdb.execute("stepi", to_string=True)
+        if gdb.selected_frame().pc() == back:
+            return count
+    raise SystemExit(f"{function}() did not return within {LIMIT} instructions")
+
+
+def add_device() -> None:
+    """A RAM device over ordinary memory."""
+    memory, region = (called("g_malloc0", size) for size in (DEVICE_SIZE, REGION_SIZE))
+    owner, name = called("object_get_root"), called("g_malloc0", 8)
+    called("memory_region_init_ram_device_ptr", region, owner, name, DEVICE_SIZE, memory)
+    called("memory_region_add_subregion", called("get_system_memory"), GUEST_ADDRESS, region)
+
+
+def transfers(is_write: int) -> None:
+    """address_space_rw(), once before it counts."""
+    name = "write" if is_write else "read"
+    for size in SIZES:
+        access = ("address_space_rw", "$as", GUEST_ADDRESS, NO_ATTRIBUTES, "$buffer", size, is_write)
+        called(*access)
+        print(f"count {name} {size} {counted(*access)}")
+
+
+def maps(size: int) -> None:
+    """As a read of a disk does it: a buffer, and what is in it is written to the device."""
+    mapping = ("address_space_map", "$as", GUEST_ADDRESS, "$length", WRITE, NO_ATTRIBUTES)
+    unmapping = ("address_space_unmap", "$as", "$rax", size, WRITE, size)
+    for count in (called, counted):
+        gdb.execute(f"set *(unsigned long *)$length = {size}")
+        taken = [count(*mapping), count(*unmapping)]
+    print(f"count map {size} {taken[0]}\ncount unmap {size} {taken[1]}")
+
+
+# Whatever a library is written in, expressions are C.
+gdb.execute("set language c")
+gdb.execute("set confirm off")
+gdb.execute("set pagination off")
+gdb.execute("set breakpoint pending on")
+gdb.execute("handle SIGUSR1 SIGUSR2 SIGPIPE nostop noprint pass")
+gdb.execute("tbreak main_loop_wait")
+gdb.execute("run")
+gdb.execute("set scheduler-locking on")
+gdb.execute("set $as = &address_space_memory")
+gdb.execute("set $return = (unsigned long)$pc")
+gdb.execute("set $buffer = ((unsigned long)$rsp - 0x10000) & ~0xfffUL")
+gdb.execute("set $length = $buffer + 0x1000")
+# At a function's first instruction the stack is 8 bytes off a multiple of 16.
+gdb.execute("set $stack = $buffer - 8")
+add_device()
+transfers(READ)
+transfers(WRITE)
+if gdb.lookup_global_symbol("ram_device_unmap"):
+    for size in SIZES:
+        maps(size)
+gdb.execute("kill")
