@@ -124,7 +124,8 @@ def main() -> int:
     try:
         for where in ("host", "vm") if chosen.where == "both" else (chosen.where,):
             if where == "host":
-                report = run_on_host(selection.on_host([patched, direct]), chosen.work / where, progress)
+                todo = selection.on_host([patched, direct])
+                report = run_on_host(todo, chosen.work / where, progress)
             else:
                 todo = selection.in_vm([patched, *stock, direct])
                 report = run_in_vm(todo, chosen.work / where, 6 * HOURS, progress)
@@ -136,7 +137,10 @@ def main() -> int:
             unexpected += report.unexpected(DIRECT, expected if where == "host" else expected_of_direct)
             for outcome in unexpected:
                 print(f"not as it must be: {sentence(outcome)}")
-            failed |= bool(unexpected or report.differences)
+            planned = sum(len(job.cases) for job in todo)
+            if len(report.outcomes) != planned:
+                print(f"only {len(report.outcomes)} combinations of {planned} were run")
+            failed |= bool(unexpected or report.differences) or len(report.outcomes) != planned
     except MachineError as error:
         parser.exit(1, f"{error}\n")
     return 1 if failed else 0

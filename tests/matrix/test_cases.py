@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from matrix import places
+from matrix import places, selection
 from matrix.cases import (
     disks,
     expected_of_direct,
@@ -53,6 +54,8 @@ from matrix.dimensions import (
     Case,
     Requests,
 )
+from matrix.jobs import Job
+from matrix.machine import DIRECT, PATCHED, STOCK, Variant
 from matrix.stores import BLOCK_DEVICE, FILE
 
 pytestmark = pytest.mark.quick
@@ -117,9 +120,26 @@ def test_both_bars_get_the_same_requests() -> None:
             if case.place == place and (case.device, case.operation) != (NVME, WRITE_ZEROES)
         }
 
-    assert len(of(LOWER)) > 1000
+    assert [len(of(lower)) for lower, _ in (BARS, ODD, BORDERS)] == [1025, 209, 594]
     for lower, upper in (BARS, ODD, BORDERS):
         assert of(lower) == of(upper)
+
+
+def test_as_many_combinations_are_planned_as_the_documents_say() -> None:
+    patched, stock, direct = (Variant(name, "emulator") for name in (PATCHED, STOCK, DIRECT))
+
+    def counts(todo: Sequence[Job]) -> dict[str, tuple[int, int]]:
+        """For each emulator the requests of storage devices and those of others."""
+        sums = {job.variant.name: [0, 0] for job in todo}
+        for job in todo:
+            sums[job.variant.name][job.disk is None] += len(job.cases)
+        return {name: (storage, others) for name, (storage, others) in sums.items()}
+
+    assert counts(selection.on_host([patched])) == {PATCHED: (4360, 81)}
+    everywhere = {PATCHED: (8780, 81), STOCK: (7704, 81), DIRECT: (8780, 81)}
+    assert counts(selection.in_vm([patched, stock, direct])) == everywhere
+    in_check = {PATCHED: (880, 0), STOCK: (272, 0), DIRECT: (248, 0)}
+    assert counts(selection.in_vm_for_check_all(patched, [stock, direct])) == in_check
 
 
 def test_half_of_what_crosses_a_border_lies_on_each_side() -> None:
