@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ for word; do
     esac
     before=$word
 done""".lstrip()
+# The first version that has upstream's fix; what leads to it is counted from 50 on.
+FIXED_FROM = (11, 1, 50)
 PACKAGES = {"aarch64": "qemu-system-arm", "x86_64": "qemu-system-x86"}
 
 
@@ -57,6 +60,11 @@ class DebianQemu:
         """For instance 11.1.3."""
         printed = subprocess.run(self.command(["--version"]), text=True, capture_output=True, check=True).stdout
         return printed.split()[3]
+
+
+def has_upstreams_fix(version: str) -> bool:
+    """Whether a QEMU of this version gives emulated devices pointers into passed-through BARs, as 11.2 does."""
+    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= FIXED_FROM
 
 
 def newest(architecture: str = "aarch64") -> DebianQemu:

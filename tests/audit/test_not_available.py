@@ -48,7 +48,7 @@ def test_of_all_programs_those_that_are_not_here_are_left_out_and_one_that_is_br
     """What `make audit` is made of: it must not pass where the crate doesn't compile."""
     why: dict[str, MachineError] = {"current": NotAvailable("no rustc here")}
 
-    def played(wanted: Wanted, folder: Path) -> None:
+    def played(wanted: Wanted, _: Path) -> None:
         raise why[wanted.crate]
 
     monkeypatch.setattr(programs, "built", played)

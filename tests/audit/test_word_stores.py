@@ -27,8 +27,8 @@ def moved(request: pytest.FixtureRequest, build: Build) -> dict[str, Findings]:
 @pytest.mark.parametrize("alignment", ["aligned", "misaligned"])
 def test_a_word_is_one_load_of_its_width_from_the_source_and_one_store_to_the_destination(
         moved: dict[str, Findings], alignment: str) -> None:
-    holds(moved[alignment], 900)
-    assert moved[alignment].accesses == moved[alignment].traces
+    holds(moved[alignment])
+    assert moved[alignment].accesses == moved[alignment].traces >= 900
 
 
 def test_of_a_length_that_is_no_words_nothing_is_loaded_or_stored(moved: dict[str, Findings]) -> None:

@@ -23,7 +23,7 @@ def enter(function: str, *arguments: int | str) -> None:
 
     gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state.
     """
-    for register, argument in zip(ARGUMENTS, arguments):
+    for register, argument in zip(ARGUMENTS, arguments, strict=False):
         gdb.execute(f"set ${register} = (unsigned long)({argument})")
     gdb.execute("set $rsp = $stack")
     gdb.execute("set *(unsigned long *)$rsp = $return")

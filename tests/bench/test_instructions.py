@@ -13,8 +13,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from bench.timed_emulator import MACHINE
 from machines import emulators
-from timed_emulator import MACHINE
+
+pytestmark = pytest.mark.exhaustive
 
 SCRIPT = Path(__file__).with_name("instructions.py")
 WORD, SHORT, LONG = 8, 128, 256
@@ -44,7 +47,7 @@ def counts(variant: str) -> Counts:
 
 @pytest.fixture(scope="module")
 def stock() -> Counts:
-    return counts("stock")
+    return counts("built_stock")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from checker.subject import OLDEST, CannotCheck, probe
 from checker.toolchain import NoCompiler
 from machines import emulators
 from machines.error import NotAvailable
-from machines.newest_qemu import has_upstreams_fix
 
 CHECKER = Path(__file__).with_name("run_checker.py")
 
@@ -74,7 +73,7 @@ def affected(newest: Run) -> Run:
 
 def unfixed(run: Run) -> Run:
     """That run, if it is of a QEMU without upstream's fix; else the test is skipped."""
-    if run.printed and has_upstreams_fix(version := run.json()["version"]):
+    if run.printed and debian_qemu.has_upstreams_fix(version := run.json()["version"]):
         pytest.skip(f"Debian's newest QEMU is {version}, which has upstream's fix; RAM_DEVICE_STOCK is checked as well")
     return run
 

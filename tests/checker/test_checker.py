@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
-from checker.conftest import Run
-from checker.findings import (
 import pytest
+
 from checker.conftest import Run
 from checker.findings import (
     AFFECTED,
@@ -27,8 +26,7 @@ from checker.findings import (
     WRONG,
 )
 from checker.storage import SIZES
-from machines.newest_qemu import has_upstreams_fix
-from checker.storage import SIZES
+from debian_qemu import has_upstreams_fix
 
 KNOWN_MESSAGE = "virtio: bogus descriptor or out of resources"
 BOUNCE_BUFFER = 4096
@@ -123,7 +121,8 @@ def test_a_read_into_a_bar_that_cannot_be_written_ends_debians_newest_by_sigsegv
 
 
 def test_several_requests_in_flight_lose_the_device_at_2_kib_where_one_works(affected: Run) -> None:
-    found = {(made["device"], made["direction"], made["size"]): made["verdict"] for made in affected.json()["in_flight"]}
+    tried = affected.json()["in_flight"]
+    found = {(made["device"], made["direction"], made["size"]): made["verdict"] for made in tried}
     ways = [(direction, size) for size in (2048, 65536) for direction in (TO_BAR, FROM_BAR)]
     assert list(found) == [(device, *way) for device in (BLK, SCSI) for way in ways]
     assert set(found.values()) == {LOST_DEVICE}

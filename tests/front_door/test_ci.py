@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # They write the logs that Meson would write, with the cases that the file `cases` has for the name.
 LOG = """printf '{"name": "qemu-ram-device / %s", "result": "%s", "stdout": "%s"}\\n' """
-MAKE = f'#!/bin/sh\n[ "$*" = "check STRICT=1" ] || exit 9\n{LOG} check OK "ok 1 a\\\\n" >build/meson-logs/testlog.json\n'
+MAKE = f"""#!/bin/sh
+[ "$*" = "check STRICT=1" ] || exit 9
+{LOG} check OK "ok 1 a\\\\n" >build/meson-logs/testlog.json
+"""
 MESON = f"""#!/bin/sh
 case "$*" in
 *--list) cat listed; exit ;;

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import debian_packages
 import pytest
+
+import debian_packages
 from machines.error import MachineError, NotAvailable
 
 DOWNLOADS = "touch package_1_all.deb"  # into the folder that it is run in

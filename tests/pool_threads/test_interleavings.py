@@ -11,8 +11,9 @@ import pytest
 from pool_threads import breaks, programs
 from pool_threads.programs import Program
 
-# The runs that are made and the states that are met. In the last two, states aren't taken as one: they don't have what is
-# in the buffer. A change of what the pool does between its locks changes the numbers; look why, and enter the new ones.
+# The runs that are made and the states that are met. In the last two, states aren't taken as one: they don't have what
+# is in the buffer. A change of what the pool does between its locks changes the numbers; look why, and enter the new
+# ones.
 SCENARIOS = {
     "two requests": (17, 40),
     "two queues that need it all": (211, 316),

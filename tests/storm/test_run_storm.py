@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-import run_storm
+
 from machines import outer_vm
 from machines.error import MachineError
-from scenarios import BLK, BULK, NET, OUTSIDE, PATCHED, Result, Storm
+from storm import run_storm
+from storm.scenarios import BLK, BULK, NET, OUTSIDE, PATCHED, Result, Storm
 
 STORMS = [Storm(PATCHED, "emulator", traffic, OUTSIDE, 1) for traffic in (BLK, NET, BULK)]
 VM = outer_vm.OuterVm(outer_vm.USUAL, outer_vm.Kernel(Path("image"), Path("modules")))
@@ -28,14 +29,16 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Played:
     def run(*done_by_each: int) -> list[Result]:
         vms: Iterator[int] = iter(done_by_each)
 
-        def vm(_: object, storms: Sequence[Storm], work: Path, seconds: float, take: Callable[[str], None]) -> None:
+        def vm(_: object, storms: Sequence[Storm], *given: object) -> None:
+            *_, take = given
+            assert callable(take)
             for storm in storms[: (done := next(vms))]:
                 take(json.dumps(asdict(Result(storm, 1, 1, 0, 0, 0, (), None, True, (1, 1), 1.0, ""))))
             if done < len(storms) or done == LAST_BREAKS_OFF:
                 raise MachineError("it has shown nothing")
 
         monkeypatch.setattr(run_storm, "_run_in_vm", vm)
-        return run_storm.run(STORMS, tmp_path, lambda result: None, VM)
+        return run_storm.run(STORMS, tmp_path, lambda _: None, VM)
 
     return run
 

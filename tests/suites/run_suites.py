@@ -66,7 +66,8 @@ def main() -> int:
         print(f"left out: {name}: needs firmware that is not to be had here: {firmware}")
     for suite in sorted(missing):
         print(f"{suite}: asked for, but no build has a test of it; their meson-info/intro-tests.json say what is there")
-    print(f"{len(unsteady)} programs were different at first, of {MAY_BE_UNSTEADY} that may: {', '.join(unsteady) or '-'}")
+    names = ", ".join(unsteady) or "-"
+    print(f"{len(unsteady)} programs were different at first, of {MAY_BE_UNSTEADY} that may: {names}")
     print(f"{different or 'no'} differences")
     return 1 if different or missing or len(unsteady) > MAY_BE_UNSTEADY else 0
 

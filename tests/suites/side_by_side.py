@@ -75,7 +75,8 @@ class Comparison:
 
     def differences(self) -> list[str]:
         """Each case, or program, that isn't on both sides what it is on one."""
-        return [told for name, first in self.first.items() for told in different(name, first, self.second.get(name, {}))]
+        pairs = [(name, first, self.second.get(name, {})) for name, first in self.first.items()]
+        return [told for pair in pairs for told in different(*pair)]
 
     def failures(self) -> list[str]:
         """The cases of added programs that aren't ok."""
@@ -97,7 +98,7 @@ def different(name: str, first: Results, second: Results) -> list[str]:
 
 
 def compare(suite: str, builds: tuple[Path, Path], left_out: dict[str, Sequence[str]]) -> Comparison:
-    """Run the suite on both builds; what differs is run again, once and alone, and what then is the same is unsteady."""
+    """Run the suite on both builds; what differs is run again, once and alone: what is the same then is unsteady."""
     sides = [own_tests(build, suite, left_out) for build in builds]
     first, second = (run_all(list(side.values())) for side in sides)
     unsteady: list[str] = []
