@@ -25,7 +25,7 @@ fn minor_version() -> u32 {
 
 fn main() {
     let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
-    let include = folder.join("../../include");
+    let include = folder.join("../../qemu/include");
     let bindings = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("bindings.rs");
     let wrapper = folder.join("wrapper.h");
     println!("cargo:rerun-if-changed={}", wrapper.display());
