@@ -8,26 +8,16 @@ Prints one line for each access: "count ACCESS BYTES INSTRUCTIONS".
 
 import gdb
 
+from machines import stopped_emulator
+from machines.stopped_emulator import enter
+
 GUEST_ADDRESS = 1 << 44
 DEVICE_SIZE = 1 << 20
 # sizeof(MemoryRegion) is 272; it isn't ours to know.
 REGION_SIZE = 4096
 LIMIT = 500_000
-ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 NO_ATTRIBUTES, READ, WRITE = 0, 0, 1
 SIZES = (8, 128, 256)
-
-
-def enter(function: str, *arguments: int | str) -> None:
-    """Be at the function's first instruction.
-
-    gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state.
-    """
-    for register, argument in zip(ARGUMENTS, arguments, strict=False):
-        gdb.execute(f"set ${register} = (unsigned long)({argument})")
-    gdb.execute("set $rsp = $stack")
-    gdb.execute("set *(unsigned long *)$rsp = $return")
-    gdb.execute(f"set $rip = (unsigned long)&{function}")
 
 
 def called(function: str, *arguments: int | str) -> int:
@@ -76,21 +66,7 @@ def maps(size: int) -> None:
     print(f"count map {size} {taken[0]}\ncount unmap {size} {taken[1]}")
 
 
-# Whatever a library is written in, expressions are C.
-gdb.execute("set language c")
-gdb.execute("set confirm off")
-gdb.execute("set pagination off")
-gdb.execute("set breakpoint pending on")
-gdb.execute("handle SIGUSR1 SIGUSR2 SIGPIPE nostop noprint pass")
-gdb.execute("tbreak main_loop_wait")
-gdb.execute("run")
-gdb.execute("set scheduler-locking on")
-gdb.execute("set $as = &address_space_memory")
-gdb.execute("set $return = (unsigned long)$pc")
-gdb.execute("set $buffer = ((unsigned long)$rsp - 0x10000) & ~0xfffUL")
-gdb.execute("set $length = $buffer + 0x1000")
-# At a function's first instruction the stack is 8 bytes off a multiple of 16.
-gdb.execute("set $stack = $buffer - 8")
+stopped_emulator.start()
 add_device()
 transfers(READ)
 transfers(WRITE)

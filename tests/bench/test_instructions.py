@@ -9,13 +9,12 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bench.timed_emulator import MACHINE
-from machines import emulators
+from machines import emulators, gdb_script
 
 pytestmark = pytest.mark.exhaustive
 
@@ -35,8 +34,7 @@ def counts(variant: str) -> Counts:
         pytest.skip(f"instructions.py knows how x86-64 passes arguments, not how {platform.machine()} does")
     if not shutil.which("gdb"):
         pytest.skip("no gdb here")
-    command = ["gdb", "-nx", "--batch", "-x", str(SCRIPT), "--args", str(emulator), *MACHINE]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=600, stdin=subprocess.DEVNULL, check=False)
+    done = gdb_script.run(SCRIPT, emulator, MACHINE)
     lines = re.findall(r"^count (\w+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
     found = {(name, int(size)): int(count) for name, size, count in lines}
     wanted = READ_AND_WRITE | MAP_AND_UNMAP if variant == "patched" else READ_AND_WRITE

@@ -8,17 +8,19 @@ for a call the name of the function.
 """
 
 import re
+from collections.abc import Iterable
 
 import gdb
+
+from machines import stopped_emulator
 
 RAM = 0x40000000  # of -M virt
 LENGTH = 64
 LIMIT = 20000
 
-ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8")
 NO_ATTRIBUTES, WRITE = 0, 1
-# A function, and its arguments as gdb evaluates them. What they point to lies in unused stack.
-ACCESSES = {
+# A function, and its arguments as gdb evaluates them.
+ACCESSES: dict[str, tuple[int | str, ...]] = {
     "read": ("address_space_read_full", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
     "write": ("address_space_write", "$as", RAM, NO_ATTRIBUTES, "$buffer", LENGTH),
     **{f"write {size}": ("address_space_write", "$as", RAM, NO_ATTRIBUTES, "$buffer", size) for size in (1, 2, 4, 8)},
@@ -47,17 +49,9 @@ def stack_pointer() -> int:
     return int(gdb.parse_and_eval("(unsigned long)$sp"))
 
 
-def executed(*call: int | str) -> list[str]:
-    """The instructions of the call of a function with arguments, from the function's first to its last.
-
-    gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state.
-    """
-    function, *arguments = call
-    for register, argument in zip(ARGUMENTS, arguments, strict=False):
-        gdb.execute(f"set ${register} = (unsigned long)({argument})")
-    gdb.execute("set $rsp = $stack")
-    gdb.execute("set *(unsigned long *)$rsp = $return")
-    gdb.execute(f"set $rip = (unsigned long)&{function}")
+def executed(function: str, arguments: Iterable[int | str]) -> list[str]:
+    """The instructions of the call of a function with arguments, from the function's first to its last."""
+    stopped_emulator.enter(function, *arguments)
     top = stack_pointer()
     instructions: list[str] = []
     while len(instructions) < LIMIT:
@@ -71,23 +65,9 @@ def executed(*call: int | str) -> list[str]:
     raise SystemExit(f"{function}() did not return within {LIMIT} instructions")
 
 
-# Whatever a library is written in, expressions are C.
-gdb.execute("set language c")
-gdb.execute("set confirm off")
-gdb.execute("set pagination off")
-gdb.execute("set breakpoint pending on")
-gdb.execute("handle SIGUSR1 SIGUSR2 SIGPIPE nostop noprint pass")
-gdb.execute("tbreak main_loop_wait")
-gdb.execute("run")
-gdb.execute("set scheduler-locking on")
-gdb.execute("set $as = &address_space_memory")
-gdb.execute("set $return = (unsigned long)$pc")
-gdb.execute("set $buffer = ((unsigned long)$rsp - 0x10000) & ~0xfffUL")
-gdb.execute("set $length = $buffer + 0x1000")
+stopped_emulator.start()
 gdb.execute(f"set *(unsigned long *)$length = {LENGTH}")
 gdb.execute("set $cache = $buffer + 0x2000")
-# At a function's first instruction the stack is 8 bytes off a multiple of 16.
-gdb.execute("set $stack = $buffer - 8")
-for name, access in ACCESSES.items():
-    print(f"path {name}: {';'.join(executed(*access))}")
+for name, (function, *arguments) in ACCESSES.items():
+    print(f"path {name}: {';'.join(executed(str(function), arguments))}")
 gdb.execute("kill")

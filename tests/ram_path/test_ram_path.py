@@ -11,12 +11,13 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from machines import gdb_script
 
 pytestmark = pytest.mark.exhaustive
 
@@ -33,8 +34,7 @@ def paths(emulator: str) -> Paths:
     """For each access the instructions that the emulator executes."""
     step = Path(__file__).with_name("step.py")
     machine = ["-M", "virt", "-accel", "qtest", "-display", "none", "-nodefaults", "-m", "128", "-S"]
-    done = subprocess.run(["gdb", "-nx", "--batch", "-x", str(step), "--args", emulator, *machine], text=True,
-                          capture_output=True, timeout=300, stdin=subprocess.DEVNULL, check=False)
+    done = gdb_script.run(step, emulator, machine)
     found = {name: path.split(";") for name, path in re.findall(r"^path ([\w ]+): (.*)$", done.stdout, re.MULTILINE)}
     assert set(found) == set(ACCESSES), done.stdout[-2000:] + done.stderr[-2000:]
     return found

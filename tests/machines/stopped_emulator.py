@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""For scripts of gdb: an emulator that is stopped in its main loop, and has functions called by hand.
+
+gdb's own `call` writes all registers, which it can't where it doesn't know the processor's extended state. What
+arguments point to lies in unused stack: $buffer, a page, and $length behind it.
+"""
+
+import gdb
+
+ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+
+
+def start() -> None:
+    """Run the emulator to its main loop. $as is the memory that its CPU sees."""
+    gdb.execute("set language c")  # whatever a library is written in
+    gdb.execute("set confirm off")
+    gdb.execute("set pagination off")
+    gdb.execute("set breakpoint pending on")
+    gdb.execute("handle SIGUSR1 SIGUSR2 SIGPIPE nostop noprint pass")
+    gdb.execute("tbreak main_loop_wait")
+    gdb.execute("run")
+    gdb.execute("set scheduler-locking on")
+    gdb.execute("set $as = &address_space_memory")
+    gdb.execute("set $return = (unsigned long)$pc")
+    gdb.execute("set $buffer = ((unsigned long)$rsp - 0x10000) & ~0xfffUL")
+    gdb.execute("set $length = $buffer + 0x1000")
+    # At a function's first instruction the stack is 8 bytes off a multiple of 16.
+    gdb.execute("set $stack = $buffer - 8")
+
+
+def enter(function: str, *arguments: int | str) -> None:
+    """Be at the function's first instruction; it returns to $return. gdb evaluates the arguments."""
+    for register, argument in zip(ARGUMENTS, arguments, strict=False):
+        gdb.execute(f"set ${register} = (unsigned long)({argument})")
+    gdb.execute("set $rsp = $stack")
+    gdb.execute("set *(unsigned long *)$rsp = $return")
+    gdb.execute(f"set $rip = (unsigned long)&{function}")
