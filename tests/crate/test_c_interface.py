@@ -44,9 +44,9 @@ def test_every_function_that_a_header_declares_is_exported_and_compared_with_it(
 ], ids=["argument", "field", "result", "size"])  # fmt: skip
 def test_a_header_that_says_something_else_does_not_compile(
         header: str, is_now: str, would_be: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(INCLUDE, tmp_path / "include")
+    shutil.copytree(INCLUDE, tmp_path / "qemu/include")
     shutil.copytree(RUST / "qemu", tmp_path / "rust/qemu")
-    changed = tmp_path / "include/system" / header
+    changed = tmp_path / "qemu/include/system" / header
     text = changed.read_text()
     assert text.count(is_now) == 1
     changed.write_text(text.replace(is_now, would_be))
