@@ -62,12 +62,12 @@ tested = $(meson) test -C build --no-rebuild --print-errorlogs
 results = $(python) scripts/results.py build $(if $(STRICT),--allowed-skips tests/allowed-skips)
 check:
 	@rm -f build/meson-logs/*.json
-	@$(MAKE) --no-print-directory all && ninja -C build for-check && $(tested) --suite check; status=$$?; \
+	@$(MAKE) --no-print-directory build && ninja -C build for-check && $(tested) --suite check; status=$$?; \
 	$(results) && exit $$status
 
 check-all:
 	@rm -f build/meson-logs/*.json
-	@$(MAKE) --no-print-directory all && ninja -C build for-check for-exhaustive && \
+	@$(MAKE) --no-print-directory build && ninja -C build for-check for-exhaustive && \
 		$(tested) --suite check --suite exhaustive; status=$$?; \
 	$(results) && exit $$status
 
@@ -146,7 +146,7 @@ clean:
 
 help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
-	@echo "make check     that, and the tests that a change must pass; STRICT=1 fails for a test that was skipped unexpectedly"
+	@echo "make check     the tests that a change must pass; STRICT=1 fails for a test that was skipped unexpectedly"
 	@echo "make check-all     that, and the tests that take long: stock builds, QEMU's own qtests, the matrix, more storms"
 	@echo "make check-nightly that, and all below that tests, on both bases; it takes hours"
 	@echo "make newest    the same with the newest point release of QEMU that Debian has, after \`make\` has told of one"
