@@ -62,7 +62,7 @@ WANTED = (
 
 def built(wanted: Wanted, folder: Path, crate: Path = CRATE) -> Program:
     """The program, built in that new folder; NotAvailable says why it can't be had here."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     if wanted.crate == "emulator":
         library, version, include = _emulators_library(wanted.architecture)
     else:

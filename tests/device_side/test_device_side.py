@@ -7,6 +7,7 @@ RAM_DEVICE_PATCHED, and RAM_DEVICE_STOCK for the tests that show that another em
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,8 +31,10 @@ from device_side.outer_trace import Access, Seen
 from device_side.planned import DIRECT, PATCHED, STOCK, TRACE_FILE, instructions
 from device_side.report import Model, Report
 from drivers.virtio import PARTS, QUEUE_SIZE
-from machines import emulators
+from machines import emulators, outer_vm
 
+# QEMU's version, as Debian 12 has it.
+KNOWN_CPU = "7.2"
 OURS = (PATCHED, DIRECT)
 GUESTS = (SINGLE, BULK)
 # How many reads and writes are made by each means.
@@ -57,6 +60,16 @@ def with_stock(report: Report) -> Report:
     if STOCK not in report.observed:
         pytest.skip("RAM_DEVICE_STOCK names no emulator to compare with")
     return report
+
+
+@pytest.fixture
+def with_stock_on_a_known_cpu(with_stock: Report) -> Report:
+    """The same, where the outer VM's CPU makes of a misaligned access what the tests say; the patched makes none."""
+    outer = outer_vm.USUAL.emulator
+    printed = subprocess.run([outer, "--version"], text=True, capture_output=True, check=True).stdout
+    if not printed.startswith(f"QEMU emulator version {KNOWN_CPU}."):
+        pytest.skip(f"the CPU of {printed.splitlines()[0]} makes other accesses of misaligned ones than {KNOWN_CPU}'s")
+    return with_stock
 
 
 def chosen(means: str, store: bool) -> list[Action]:
@@ -180,9 +193,11 @@ def test_realize_hot_plug_and_reset_leave_the_bar_alone(report: Report, name: st
 
 @pytest.mark.parametrize("store", [False, True], ids=["reads", "writes"])
 @pytest.mark.parametrize("means", MEANS)
-def test_stock_is_found_out_wherever_it_makes_other_accesses(with_stock: Report, means: str, store: bool) -> None:
+def test_stock_is_found_out_wherever_it_makes_other_accesses(
+    with_stock_on_a_known_cpu: Report, means: str, store: bool
+) -> None:
     """Stock makes misaligned accesses of 8 bytes where a transfer begins at an odd address."""
-    asked = chosen(means, store)
+    with_stock, asked = with_stock_on_a_known_cpu, chosen(means, store)
     others = {
         action.number
         for action in asked
@@ -193,8 +208,9 @@ def test_stock_is_found_out_wherever_it_makes_other_accesses(with_stock: Report,
     assert (found := complaints(with_stock, STOCK, asked, stock_dispatch)) == [], found
 
 
-def test_stock_reads_bytes_twice_and_beyond_what_was_asked(with_stock: Report) -> None:
+def test_stock_reads_bytes_twice_and_beyond_what_was_asked(with_stock_on_a_known_cpu: Report) -> None:
     """Through this CPU, which makes two aligned loads of a misaligned one."""
+    with_stock = with_stock_on_a_known_cpu
     asked = [a for a in chosen(BULK, store=False) if a.length == 12 and a.pieces[0].offset % 8 == 1]
     (action,) = asked
     begin = action.pieces[0].offset - 1

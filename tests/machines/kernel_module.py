@@ -15,6 +15,8 @@ from machines.error import MachineError
 
 # What a kernel's configuration says of its compiler, and asks of an older one that doesn't know it.
 UNKNOWN_TO_OLDER = ("CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=",)
+# Types for BPF, which need pahole and are of no use here.
+WITHOUT_BTF = "CONFIG_DEBUG_INFO_BTF_MODULES="
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Builder:
         command = [
             "make", "-C", str(self.headers), "-f", str(common / "Makefile"), f"M={folder}",
             f"KBUILD_OUTPUT={self.headers}", f"ARCH={self.architecture}", f"CROSS_COMPILE={self.prefix}",
-            f"CC={self.compiler}", "W=1", "modules",
+            f"CC={self.compiler}", "W=1", WITHOUT_BTF, "modules",
             *(() if self.compiler == self._kernels_compiler() else UNKNOWN_TO_OLDER),
         ]  # fmt: skip
         # A make that runs this test hands its options on, which aren't meant for this one.

@@ -80,9 +80,10 @@ impl<const IS_WRITE: bool> Sides<IS_WRITE> {
         } else {
             // SAFETY: the same.
             words = unsafe { port.load_eight(self.device) };
-            for (i, word) in words.into_iter().enumerate() {
+            // By reference: rustc 1.85 leaves a panic in an iterator by value.
+            for (i, word) in words.iter().enumerate() {
                 // SAFETY: the same.
-                unsafe { u64::ram_store(self.ram.wrapping_add(i * 8), word) }
+                unsafe { u64::ram_store(self.ram.wrapping_add(i * 8), *word) }
             }
         }
     }

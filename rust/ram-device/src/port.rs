@@ -75,10 +75,10 @@ pub unsafe trait Port {
     /// As [`Word::device_store`], for each word.
     #[inline(always)]
     unsafe fn store_eight(&mut self, addr: DeviceAddr, words: [u64; 8]) {
-        for (i, word) in words.into_iter().enumerate() {
+        for (i, word) in words.iter().enumerate() {
             if !self.has_vanished() {
                 // SAFETY: one of the caller's eight.
-                unsafe { self.store(addr.offset(i * 8), word) }
+                unsafe { self.store(addr.offset(i * 8), *word) }
             }
         }
     }

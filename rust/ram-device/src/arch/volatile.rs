@@ -71,9 +71,9 @@ pub unsafe fn device_load_eight(addr: DeviceAddr, vanished: &mut u32) -> [u64; 8
 /// As [`Word::device_store`], for each word.
 #[inline(always)]
 pub unsafe fn device_store_eight(addr: DeviceAddr, words: [u64; 8], vanished: &mut u32) {
-    for (i, word) in words.into_iter().enumerate() {
+    for (i, word) in words.iter().enumerate() {
         // SAFETY: one of the caller's eight.
-        unsafe { u64::device_store(addr.offset(i * 8), word, vanished) }
+        unsafe { u64::device_store(addr.offset(i * 8), *word, vanished) }
     }
 }
 
