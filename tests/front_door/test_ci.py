@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # They write the logs that Meson would write, with the cases that the file `cases` has for the name.
-LOG = """printf '{"name": "qemu-ram-device / %s", "result": "%s", "stdout": "%s"}\\n' """
+LOG = """printf '{"name": "qemu-ram-device:exhaustive / %s", "result": "%s", "stdout": "%s"}\\n' """
 MAKE = f"""#!/bin/sh
 [ "$*" = "check STRICT=1" ] || exit 9
 {LOG} check OK "ok 1 a\\\\n" >build/meson-logs/testlog.json
@@ -69,7 +69,7 @@ def test_what_there_is_no_time_for_is_named_and_counts_as_skipped(checkout: Path
     status, said = run(checkout, "slow", "good", seconds=5)
     assert (status, said[-1]) == (0, "1 passed, 0 failed, 2 skipped")
     assert [line for line in said if "left out" in line] == [
-        f"-- skipped: qemu-ram-device / {name}: left out, as the time was used up" for name in NAMES]
+        f"-- skipped: qemu-ram-device:exhaustive / {name}: left out, as the time was used up" for name in NAMES]
 
 
 def test_what_make_check_finds_ends_it(checkout: Path) -> None:

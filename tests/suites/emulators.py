@@ -11,6 +11,9 @@ import pytest
 from suites.qtest_program import Program, programs
 
 TARGET = "aarch64"
+SOURCES = Path(__file__).resolve().parents[2] / "qemu/tests/qtest"
+# The test programs that the series brings.
+SERIES_QTESTS = sorted(path.stem for path in SOURCES.glob("ram-device-*test.c"))
 
 
 def emulator(variant: str) -> Path:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from suites.emulators import built_programs, emulator
+from suites.emulators import SERIES_QTESTS, built_programs, emulator
 
 USER_EMULATOR = "qemu-aarch64"
-OURS = sorted(path.stem for path in Path(__file__).resolve().parents[1].joinpath("qtest").glob("ram-device-*test.c"))
 # Half a minute each, as 2 MiB go through qtest's text, which is translated as well; test_ram_device.py runs them.
 SLOW = "maps-2M-in-one-go"
 # What the users of the series need of QEMU's features, as configure has found them.
@@ -94,7 +93,7 @@ def test_bindgen_has_read_the_headers_of_arm64(build: Path) -> None:
     assert sizes == {48}
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", SERIES_QTESTS)
 def test_the_series_qtests_pass_with_it(name: str, runnable: Path) -> None:
     emulator("patched")
     program = built_programs().get(name)

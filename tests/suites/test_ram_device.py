@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The qtests that the series brings (tests/qtest/ram-device-*.c), each case by itself, on the patched emulator."""
+"""The qtests that the series brings (qemu/tests/qtest/ram-device-*.c), each case by itself, on the patched emulator."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from suites.emulators import built_programs, emulator
+from suites.emulators import SERIES_QTESTS, built_programs, emulator
 
-SOURCES = Path(__file__).resolve().parents[2] / "qemu/tests/qtest"
 # The cases of each program.
 COUNTS = {
     "ram-device-map-test": 35,
@@ -30,7 +29,7 @@ def cases() -> list[tuple[str, str]]:
 
 
 def test_the_programs_are_those_whose_cases_are_counted() -> None:
-    assert sorted(path.stem for path in SOURCES.glob("ram-device-*test.c")) == sorted(COUNTS)
+    assert sorted(COUNTS) == SERIES_QTESTS
 
 
 @pytest.mark.parametrize("name", COUNTS)
