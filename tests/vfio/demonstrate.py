@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from doctor.asking import Run
 from machines import outer_vm
 from machines.error import MachineError
 from machines.outer_vm import OuterVm
@@ -47,13 +48,15 @@ TIMEOUT = 1200.0
 
 @dataclass(frozen=True)
 class Report:
-    """All that one run has shown; `bars` is the property that vfio-pci has then, if it has it."""
+    """All that one run has shown; `bars` is the property that vfio-pci has then, if it has it, and `doctor` what
+    tools/doctor.py says at the end."""
 
     variants: list[Variant]
     outcomes: list[Outcome]
     bar_lines: dict[str, list[str]]
     savevm: dict[str, str]
     bars: dict[str, list[dict[str, Any]]]
+    doctor: dict[str, Run]
     interrupted: dict[str, str]
     differences: list[str]
 
@@ -92,6 +95,7 @@ def run_in(vm: OuterVm, emulators: Sequence[Compared], work: Path, progress: Cal
     bar_lines: dict[str, list[str]] = {}
     savevm: dict[str, str] = {}
     bars: dict[str, list[dict[str, Any]]] = {}
+    doctor: dict[str, Run] = {}
     interrupted: dict[str, str] = {}
 
     def take(line: str) -> None:
@@ -106,6 +110,8 @@ def run_in(vm: OuterVm, emulators: Sequence[Compared], work: Path, progress: Cal
             interrupted.update(result["interrupted"])
         elif "bars" in result:
             bars[result["bars"]["variant"]] = result["bars"]["value"]
+        elif "doctor" in result:
+            doctor[result["doctor"]["variant"]] = Run(**result["doctor"]["run"])
         else:
             outcome = result["outcome"]
             outcomes.append(Outcome(**{**outcome, "transfer": Transfer(**outcome["transfer"])}))
@@ -120,7 +126,8 @@ def run_in(vm: OuterVm, emulators: Sequence[Compared], work: Path, progress: Cal
         follow=work / RESULTS_FILE,
         on_line=take,
     )
-    return Report(variants, outcomes, bar_lines, savevm, bars, interrupted, differences(work, variants, outcomes))
+    differing = differences(work, variants, outcomes)
+    return Report(variants, outcomes, bar_lines, savevm, bars, doctor, interrupted, differing)
 
 
 def sentence(outcome: Outcome) -> str:

@@ -4,8 +4,9 @@
     inside.py WORK
 
 Writes one JSON object a line to WORK/results.jsonl, which the host follows: {"mtree": ...}
-and {"savevm": ...} for each emulator once its BAR is placed, {"outcome": ...} for each transfer, and {"bars": ...}
-at the end of each one that has that property; {"interrupted": ...} for what interrupted.py is asked for.
+and {"savevm": ...} for each emulator once its BAR is placed, {"outcome": ...} for each transfer, {"bars": ...}
+at the end of each one that has that property, and {"doctor": ...} at the end of the plan; {"interrupted": ...} for
+what interrupted.py is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from doctor.asking import doctor
 from drivers import pci
 from drivers.request import DeviceNeedsReset, RequestFailed, Segment
 from drivers.virtio_blk import SECTOR, VirtioBlk
@@ -32,6 +34,8 @@ BARS: dict[str, object] = {"path": ASSIGNED, "property": "bars"}
 # A block device and no file of the work folder: 9p pins the pages of a larger read or write, which the kernel refuses
 # of a direct BAR (EFAULT); here the data goes through the page cache.
 OUTER_DISK = Path("/dev/vda")
+# The work folder's file system has no sockets.
+QMP_SOCKET = Path("/dev/inner-qmp")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def inner_machine(variant: Variant, work: Path, host_address: str) -> Iterator[I
         "-global", "virtio-mmio.force-legacy=false",
         "-drive", ",".join(filter(None, ["if=none,id=disk,format=raw", f"file={OUTER_DISK}", variant.drive])),
         "-device", "virtio-blk-device,drive=disk", "-device", device,
+        "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off",
     ]  # fmt: skip
     with Emulator(command, messages_file(variant, work)) as emulator:
         try:
@@ -113,6 +118,8 @@ def run_variant(variant: Variant, work: Path, host_address: str) -> Iterator[dic
                 yield {"outcome": asdict(outcome)}
             if verdict != LOST_EMULATOR and "bars" in properties(machine):
                 yield {"bars": {"variant": variant.name, "value": machine.emulator.execute("qom-get", BARS)}}
+            if verdict != LOST_EMULATOR and not left:
+                yield {"doctor": {"variant": variant.name, "run": asdict(doctor("--qmp", QMP_SOCKET, "--json"))}}
 
 
 def properties(machine: InnerMachine) -> set[str]:

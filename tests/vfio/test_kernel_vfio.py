@@ -14,7 +14,20 @@ import pytest
 from machines import emulators
 from vfio import demonstrate
 from vfio.demonstrate import PATCHED, STOCK, Report
-from vfio.transfers import DESCRIPTOR_COUNTS, DIRECTIONS, KIB, LOST_DEVICE, OK, SIZES, TO_BAR, TO_DISK, Compared, Memory
+from vfio.inside import ASSIGNED
+from vfio.transfers import (
+    DESCRIPTOR_COUNTS,
+    DIRECTIONS,
+    FILE_SIZE,
+    KIB,
+    LOST_DEVICE,
+    OK,
+    SIZES,
+    TO_BAR,
+    TO_DISK,
+    Compared,
+    Memory,
+)
 
 BOUNCE_BUFFER = 4 * KIB
 IVSHMEM_REGISTER_BAR, IVSHMEM_MEMORY_BAR = 0, Memory().bar
@@ -140,6 +153,40 @@ def test_bars_and_info_mtree_tell_why_a_bar_is_not_mapped(report: Report) -> Non
     (line,) = (line for line in report.bar_lines[NOT_MAPPED] if line.endswith(f"[{WHY_NOT_MAPPED}]")
                and f"BAR {IVSHMEM_MEMORY_BAR} " in line)  # fmt: skip
     assert ", i/o)" in line
+
+
+def mapped_by_the_doctor(report: Report, variant: str) -> list[tuple[int, int]]:
+    """The offset and size of each part of the memory's BAR that tools/doctor.py has found to be mapped."""
+    told = report.doctor[variant].json()
+    (device,) = (device for device in told["passed_through"] if device["path"] == ASSIGNED)
+    (bar,) = (bar for bar in device["bars"] if bar["number"] == IVSHMEM_MEMORY_BAR)
+    return [(part["offset"], part["size"]) for part in bar["parts"]]
+
+
+def the_doctor_says(report: Report, variant: str, *texts: str) -> None:
+    verdicts = "\n".join(finding["verdict"] for finding in report.doctor[variant].json()["findings"])
+    for text in texts:
+        assert text in verdicts
+
+
+def test_the_doctor_says_that_all_is_well_with_the_series(report: Report) -> None:
+    assert report.doctor[PATCHED].status == 0, report.doctor[PATCHED]
+    the_doctor_says(report, PATCHED, "All is well")
+    assert mapped_by_the_doctor(report, PATCHED) == [(0, FILE_SIZE)]
+
+
+def test_the_doctor_says_of_stock_that_the_disk_will_be_lost(stock: Report) -> None:
+    assert stock.doctor[STOCK].status == 1, stock.doctor[STOCK]
+    the_doctor_says(stock, STOCK, "(virtio-blk) will be lost", KNOWN_MESSAGE)
+    assert mapped_by_the_doctor(stock, STOCK) == [(0, FILE_SIZE)]
+
+
+def test_the_doctor_tells_pointers_and_why_a_bar_is_not_mapped(report: Report) -> None:
+    assert (report.doctor[DIRECT].status, report.doctor[NOT_MAPPED].status) == (1, 1)
+    the_doctor_says(report, DIRECT, "x-ram-device-direct=on")
+    assert mapped_by_the_doctor(report, DIRECT) == [(0, FILE_SIZE)]
+    the_doctor_says(report, NOT_MAPPED, f"BAR {IVSHMEM_MEMORY_BAR} of assigned", WHY_NOT_MAPPED)
+    assert mapped_by_the_doctor(report, NOT_MAPPED) == []
 
 
 def test_a_refused_request_names_the_bar_the_device_and_what_to_do(report: Report) -> None:
