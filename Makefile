@@ -35,13 +35,13 @@ ifneq ($(ARCH),$(here))
 ifneq ($(ARCH),arm64)
 $(error asked for ARCH=$(ARCH); on $(here), ARCH=$(here) is built$(if $(filter arm64,$(here)),, and ARCH=arm64 cross-built))
 endif
-ifneq ($(filter-out all build install setup series clean help,$(MAKECMDGOALS)),)
+ifneq ($(filter-out all build install setup series deb clean help,$(MAKECMDGOALS)),)
 $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that emulator, and `make check` tests it here)
 endif
 endif
 
 .PHONY: all newest check check-all check-nightly checker audit bench matrix storm suites build setup series series-check range-diff export install clean
-.PHONY: arm64-host gh200 help
+.PHONY: arm64-host gh200 deb deb-source quilt help
 
 of_base = $(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))
 not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
@@ -134,6 +134,17 @@ range-diff:
 	@$(python) scripts/range_diff.py --base $(BASE) --work $(work) \
 		$(if $(OLD),--old '$(OLD)',--against '$(AGAINST)')
 
+quilt: series
+	@$(python) scripts/quilt.py --base $(BASE) --work $(work)
+
+deb-source: series
+	@scripts/needs dpkg-dev
+	@$(python) scripts/source_package.py --base $(BASE) --work $(work)
+
+deb: series
+	@scripts/needs dpkg-dev mmdebstrap
+	@$(python) scripts/binary_packages.py --base $(BASE) --work $(work) --architecture $(ARCH)
+
 export:
 	@$(python) scripts/export.py --base $(BASE) --work $(work)
 
@@ -167,10 +178,13 @@ help:
 	@echo "               repository has (OLD=REV), and the one here"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"
 	@echo "make install   the emulator into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
+	@echo "make deb       Debian 13's packages of QEMU with the series in them, built in a chroot, as root"
+	@echo "make deb-source    the source package alone, for sbuild or a build farm"
+	@echo "make quilt     the series as quilt patches, for another distribution's package"
 	@echo "make clean     remove build/"
 	@echo
 	@echo "TARGETS=aarch64-softmmu,x86_64-softmmu  QEMU's targets"
 	@echo "QEMU_SRC=PATH                           a source of your own: unpacked release, tarball, git checkout"
 	@echo "BASE=$(BASE)                               the QEMU version"
-	@echo "ARCH=arm64                              (make, build, install) the emulator for arm64 hosts, cross-built on amd64"
+	@echo "ARCH=arm64                              (make, build, install, deb) for arm64 hosts, cross-built on amd64"
 	@echo "TARGETS= and QEMU_SRC= stay in force until they are given again; an empty QEMU_SRC= gets Debian's source"

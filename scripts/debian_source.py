@@ -76,24 +76,36 @@ def is_debian() -> bool:
 
 def download(base: str, suite: str, folder: Path) -> Path:
     """Fetch the original tarball of the base's newest version in the suite into the folder; its path there."""
+    _fetch(base, suite, folder, "--tar-only")
+    tarball, = (folder / "files").glob("qemu_*.orig.tar.*[!c]")
+    downloaded(tarball.name, tarball.stat().st_size)
+    return tarball
+
+
+def download_package(base: str, suite: str, folder: Path) -> tuple[Path, str]:
+    """The same for the whole source package; the path of its .dsc, and its version."""
+    version = _fetch(base, suite, folder)
+    dsc, = (folder / "files").glob("qemu_*.dsc")
+    return dsc, version
+
+
+def _fetch(base: str, suite: str, folder: Path, *options: str) -> str:
     known = mirrors() if is_debian() else []
     if not known:
         raise Refused(f"asked for QEMU {base} from Debian {suite}, but this machine has no apt source of Debian.\n"
                       f"  {OTHER_WAY.format(base=base)}.")
-    options = configure(folder, stanzas("deb-src", suite, known))
+    private = configure(folder, stanzas("deb-src", suite, known))
     say(f"downloading QEMU {base}'s source from Debian {suite} (40 MB)")
     try:
-        mine = newest(base, suite, listed(suite, options, folder))
-        run(["apt-get", *options, "source", "--download-only", "--tar-only", f"qemu={mine}"], cwd=folder / "files")
+        mine = newest(base, suite, listed(suite, private, folder))
+        run(["apt-get", *private, "source", "--download-only", *options, f"qemu={mine}"], cwd=folder / "files")
     except Unlisted:
         raise
     except Refused as failure:
         said = [line.strip() for line in str(failure).splitlines() if line.strip().startswith(("E:", "W:"))]
         raise Refused(f"asked for QEMU {base} from Debian {suite}, but apt could not get it:\n"
                       f"  {(said or [str(failure)])[0]}\n  {OTHER_WAY.format(base=base)}.") from failure
-    tarball, = (folder / "files").glob("qemu_*.orig.tar.*[!c]")
-    downloaded(tarball.name, tarball.stat().st_size)
-    return tarball
+    return mine
 
 
 def newest_release(base: str, suite: str, folder: Path) -> str:
