@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arm64_host.places import CACHEABLE, DEVICE, WRITE_COMBINING, Host
 from machines import arm64_host
-from vfio.transfers import KIB, Compared
+from vfio.transfers import KIB, QTEST, Compared
 
 OURS, STOCK, DIRECT = "ours", "Debian's", "x-ram-device-direct=on"
 BUFFERED, NATIVE, IO_URING = "cache=writeback,aio=threads", "cache=none,aio=native", "cache=none,aio=io_uring"
@@ -31,8 +31,8 @@ class Asked:
     def name(self) -> str:
         return f"{self.who}; {self.memory}; {self.drive}"
 
-    def compared(self, ours: Path, host: Host) -> Compared:
-        """The same as tests/vfio has it."""
+    def compared(self, ours: Path, host: Host, accelerator: tuple[str, ...] = QTEST) -> Compared:
+        """The same as tests/vfio has it; the accelerator is that of an emulator with the series."""
         memory = host.memories[self.memory]
         if self.who == STOCK:
             return Compared(
@@ -42,11 +42,10 @@ class Asked:
         if self.who == DIRECT:
             return Compared(
                 self.name, ours, DIRECT, sizes=(4 * KIB, 64 * KIB), memory=memory, drive=self.drive,
-                descriptor_counts=(1,),
+                accelerator=accelerator, descriptor_counts=(1,),
             )  # fmt: skip
-        if self.drive == BUFFERED:
-            return Compared(self.name, ours, sizes=SIZES, memory=memory, drive=self.drive)
-        return Compared(self.name, ours, sizes=FEW_SIZES, memory=memory, drive=self.drive, descriptor_counts=(1,))
+        made = Compared(self.name, ours, sizes=SIZES, memory=memory, drive=self.drive, accelerator=accelerator)
+        return made if self.drive == BUFFERED else replace(made, sizes=FEW_SIZES, descriptor_counts=(1,))
 
 
 FOR_CHECK = (

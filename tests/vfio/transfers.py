@@ -61,6 +61,9 @@ class Transfer:
         return [even + (3 if i % 2 else -3) for i in range(self.descriptors)]
 
 
+QTEST = ("-accel", "qtest")
+
+
 @dataclass(frozen=True)
 class Compared:
     """An emulator, how its vfio-pci is to be set, what sizes it is asked for, and whether it is for interrupted.py.
@@ -75,7 +78,7 @@ class Compared:
     is_interrupted: bool = False
     memory: Memory = Memory()
     drive: str = ""
-    accelerator: tuple[str, ...] = ("-accel", "qtest")
+    accelerator: tuple[str, ...] = QTEST
     descriptor_counts: tuple[int, ...] = DESCRIPTOR_COUNTS
 
 
