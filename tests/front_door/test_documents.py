@@ -60,7 +60,7 @@ def help_of(emulator: Path, *options: str) -> dict[str, str]:
 def refusal(emulator: Path, value: object) -> str:
     """What is said of a vfio-pci with that value of x-ram-device-direct, whose host device doesn't exist."""
     device = json.dumps({"driver": "vfio-pci", "host": ABSENT, "x-ram-device-direct": value})
-    command = [emulator, "-machine", "virt", "-display", "none", "-S", "-device", device]
+    command = [str(emulator), "-machine", "virt", "-display", "none", "-S", "-device", device]
     done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 1
     return done.stderr
