@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TIMES ?= 5
 FROM ?= 1
-AGAINST ?= $(if $(filter 10.0,$(BASE)),10.2,10.0)
+other_base = $(if $(filter 10.0,$(BASE)),10.2,10.0)
 work = build/qemu/$(BASE)
 python = python3 -B
 meson = build/venv/bin/meson
@@ -40,7 +40,7 @@ $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that
 endif
 endif
 
-.PHONY: all newest check check-all check-nightly checker audit bench matrix storm suites build setup series series-check range-diff export install clean
+.PHONY: all newest check check-all check-nightly checker audit bench matrix storm suites build setup series series-check export install clean
 .PHONY: arm64-host gh200 deb deb-source quilt help
 
 of_base = $(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))
@@ -74,7 +74,7 @@ check-all:
 # Hours. Each step says by itself what it found; the first one that fails is the last.
 check-nightly: check-all
 	@$(foreach base,10.0 10.2,$(MAKE) --no-print-directory series-check BASE=$(base) &&) true
-	@$(MAKE) --no-print-directory check BASE=$(AGAINST)
+	@$(MAKE) --no-print-directory check BASE=$(other_base)
 	@for what in suites matrix 'storm TIMES=50' arm64-host gh200; do \
 		$(MAKE) --no-print-directory $$what BASE=$(BASE) || exit 1; done
 
@@ -126,14 +126,6 @@ series-check: series
 	@$(python) scripts/python_env.py build/venv
 	@$(python) scripts/series_check.py --base $(BASE) --work $(work) --python build/venv/bin/python --from $(FROM)
 
-two_sources = range-diff: one QEMU_SRC= can't serve two bases. If that is why: make series BASE=$(AGAINST) QEMU_SRC=PATH, \
-	make series BASE=$(BASE) QEMU_SRC=PATH, then python3 -B scripts/range_diff.py --base $(BASE) --against $(AGAINST)
-range-diff:
-	@$(if $(OLD),,$(MAKE) --no-print-directory series BASE=$(AGAINST) &&) $(MAKE) --no-print-directory series || \
-		{ $(if $(OLD),,echo "$(two_sources)" >&2;) exit 1; }
-	@$(python) scripts/range_diff.py --base $(BASE) --work $(work) \
-		$(if $(OLD),--old '$(OLD)',--against '$(AGAINST)')
-
 quilt: series
 	@$(python) scripts/quilt.py --base $(BASE) --work $(work)
 
@@ -174,8 +166,6 @@ help:
 	@echo "make series    the series as it can be mailed, in $(work)/series"
 	@echo "make series-check  the series applied mail by mail; each commit built with Rust, tested, and built without. It"
 	@echo "               takes about half an hour with two cores; FROM=7 goes on at the 7th commit"
-	@echo "make range-diff    git range-diff of the series on another base (AGAINST=$(AGAINST)), or of what a revision of this"
-	@echo "               repository has (OLD=REV), and the one here"
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"
 	@echo "make install   the emulator into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
 	@echo "make deb       Debian 13's packages of QEMU with the series in them, built in a chroot, as root"
