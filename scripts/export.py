@@ -2,7 +2,8 @@
 """Write patches/BASE and the new files from a tree's commits: the reverse of tree.py.
 
 Each commit between ``base`` and HEAD gives one patch with its edits of QEMU's own files. The files that the commits
-add go back to where they live in this repository, and on the commit's line in the file ``series``.
+add go back to where they live in this repository, and on the commit's line in patches/series, which is every base's:
+where another base's patches are no longer what it says, that is said.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--tree", type=Path, help="a git tree with a tag `base` (default: the workplace's)")
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where the new files go")
-    parser.add_argument("--patches", type=Path, help="where the patches go (default: CHECKOUT/patches/BASE)")
+    parser.add_argument("--patches", type=Path, help="where the patches go (default: CHECKOUT/patches)")
     parser.add_argument("--overwrite", action="store_true", help="let the tree's new files replace different ones")
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
-    patches = (options.patches or checkout / "patches" / place.base).resolve()
+    patches = (options.patches or checkout / "patches").resolve()
     own = options.tree is None
     tree = place.tree if own else options.tree.resolve()
     if not (tree / ".git").exists():
@@ -67,8 +68,8 @@ def main() -> None:
 
 
 def write_patches(here: Git, place: Workplace, commits: list[Commit], patches: Path) -> None:
-    """Write the patches and the file ``series``."""
-    comment, old = series_file.read(patches) if (patches / "series").is_file() else ([], [])
+    """Write the base's patches and the file ``series``."""
+    comment, old = series_file.parse(patches, place.base)
     paths = {entry.patch.name.partition("-")[2]: entry.paths for entry in old}
     fresh = place.scratch("patches")
     fresh.mkdir(parents=True)
@@ -80,8 +81,12 @@ def write_patches(here: Git, place: Workplace, commits: list[Commit], patches: P
             continue
         name = write_patch(here, place, commit, fresh, len(list(fresh.iterdir())) + 1)
         lines.append(" ".join([name, *line_paths(commit, paths.get(name.partition("-")[2], []), here)]))
-    (fresh / "series").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    replace(fresh, patches)
+    replace(fresh, patches / place.base)
+    write(patches / "series", "\n".join(lines).encode() + b"\n")
+    for base in sorted(folder.name for folder in patches.iterdir() if folder.is_dir()):
+        if found := series_file.unlike(patches, base):
+            say(f"{patches / base} isn't what the series says now: {'; '.join(found)}. It needs the same commits, and "
+                f"`make export BASE={base}`")
 
 
 def read_commits(here: Git) -> list[Commit]:
@@ -164,17 +169,21 @@ def line_paths(commit: Commit, old: list[str], here: Git) -> list[str]:
 
 
 def replace(fresh: Path, patches: Path) -> None:
-    """Put the finished patches in the old ones' place; equal ones keep their time stamps."""
+    """Put the finished patches in the old ones' place."""
     patches.mkdir(parents=True, exist_ok=True)
     for old in patches.glob("[0-9]*.patch"):
         if not (fresh / old.name).is_file():
             old.unlink()
     for new in sorted(fresh.iterdir()):
-        old = patches / new.name
-        if not old.is_file() or old.read_bytes() != new.read_bytes():
-            say(f"writing {old}")
-            shutil.copyfile(new, old)
+        write(patches / new.name, new.read_bytes())
     shutil.rmtree(fresh)
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file of patches/; one that is equal keeps its time stamp."""
+    if not file.is_file() or file.read_bytes() != content:
+        say(f"writing {file}")
+        file.write_bytes(content)
 
 
 if __name__ == "__main__":

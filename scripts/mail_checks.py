@@ -64,16 +64,16 @@ def clippy(tree: Path, build: Path) -> None:
         env=os.environ | {"CARGO_TARGET_DIR": str(build.parent / "clippy"), "MESON_BUILD_ROOT": str(build)})
 
 
-def check_export(place: Workplace, tree: Path, checkout: Path, patches: Path) -> None:
+def check_export(place: Workplace, tree: Path, checkout: Path) -> None:
     """Refuse a series that an export of the tree which its mails make would write differently."""
-    exported = place.scratch("exported")
+    patches, exported = checkout / "patches", place.scratch("exported")
     shutil.copytree(patches, exported)
     run([sys.executable, "-B", str(Path(__file__).with_name("export.py")), "--base", place.base, "--work",
          str(place.scratch("export-work")), "--tree", str(tree), "--checkout", str(checkout), "--patches",
          str(exported)])
-    left = sorted(path.name for path in {*exported.iterdir(), *(exported / path.name for path in patches.iterdir())}
-                  if not path.is_file() or not (patches / path.name).is_file()
-                  or path.read_bytes() != (patches / path.name).read_bytes())
+    before, after = ({str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+                     for top in (patches, exported))
+    left = sorted({name for name, _ in before.items() ^ after.items()})
     if left:
         raise Refused(f"an export of {tree} differs from {patches} in {', '.join(left)}; see {exported}")
     shutil.rmtree(exported)

@@ -77,7 +77,7 @@ def check_finished(place: Workplace, tree: Path, checkout: Path) -> None:
     if has_crate(tree):
         mail_checks.rustfmt(tree)
         say("rustfmt, with QEMU's settings, would change nothing")
-    mail_checks.check_export(place, tree, checkout, checkout / "patches" / place.base)
+    mail_checks.check_export(place, tree, checkout)
     say("an export gives patches/ as it is; there is no sign-off")
     firmware.supply(place, tree)
     crates.supply(place, tree)

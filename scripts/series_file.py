@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The file ``series``: which commit brings which new files.
+"""The file ``patches/series``: which commit brings which new files, on every base.
 
-A line is ``NNNN-name.patch path path ...``. The patch holds a commit's message and its edits of QEMU's own files; the
-paths are the files and folders that the commit brings, as they are called in QEMU's tree: a checkout has the crate in
-rust/, as QEMU has, and all else in qemu/. A file that two lines cover belongs to the line that names it more closely.
+A line is ``NNNN-name.patch path path ...``. The patch, in ``patches/BASE``, holds a commit's message and its edits of
+QEMU's own files; the paths are the files and folders that the commit brings, as they are called in QEMU's tree: a
+checkout has the crate in rust/, as QEMU has, and all else in qemu/. A file that two lines cover belongs to the line
+that names it more closely.
 """
 
 from __future__ import annotations
@@ -28,22 +29,37 @@ def lies_at(checkout: Path, path: str) -> Path:
     return checkout / path if path.startswith("rust/") else checkout / "qemu" / path
 
 
-def read(patches: Path) -> tuple[list[str], list[Entry]]:
-    """The comment at the top of the file ``series``, and its entries."""
+def parse(patches: Path, base: str) -> tuple[list[str], list[Entry]]:
+    """The comment at the top of the file ``series``, and its entries, whether the base has their patches or not."""
     file = patches / "series"
-    if not file.is_file():
-        raise Refused(f"there is no {file}: no series for this base yet")
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     comment = []
     for line in lines:
         if line.strip() and not line.startswith("#"):
             break
         comment.append(line)
-    entries = [Entry(patches / words[0], words[1:]) for line in lines if (words := line.partition("#")[0].split())]
-    for entry in entries:
-        if not entry.patch.is_file():
-            raise Refused(f"{file} names {entry.patch.name}, but there is no such file beside it")
-    return comment, entries
+    words = [line.partition("#")[0].split() for line in lines]
+    return comment, [Entry(patches / base / line[0], line[1:]) for line in words if line]
+
+
+def unlike(patches: Path, base: str) -> list[str]:
+    """In what a base's patches aren't those that the series names."""
+    _, entries = parse(patches, base)
+    named = {entry.patch.name for entry in entries}
+    there = {path.name for path in (patches / base).glob("*.patch")}
+    return [*(f"it has no {name}" for name in sorted(named - there)),
+            *(f"no line names its {name}" for name in sorted(there - named))]
+
+
+def read(patches: Path, base: str) -> list[Entry]:
+    """The series of a base; none where the base has no folder of patches yet."""
+    if not (patches / base).is_dir():
+        return []
+    if found := unlike(patches, base):
+        raise Refused(f"{patches / base} isn't what {patches / 'series'} says: {'; '.join(found)}.\n  The series has "
+                      f"the same commits on every base: make them in this one's tree as well, then `make export "
+                      f"BASE={base}`. (`make series BASE={base}` at an earlier revision makes that tree.)")
+    return parse(patches, base)[1]
 
 
 def find_files(place: Workplace, checkout: Path, entries: list[Entry]) -> None:

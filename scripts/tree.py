@@ -25,13 +25,12 @@ from workplace import REPOSITORY, Refused, Workplace, arguments, git, run_script
 def main() -> None:
     """Prepare ``tree``, ``stock-tree`` and ``series``; nothing is written when no input has changed."""
     parser = arguments(__doc__)
-    parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where the new files are")
-    parser.add_argument("--patches", type=Path, help="where the patches are (default: CHECKOUT/patches/BASE)")
+    parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="where patches/ and the new files are")
     parser.add_argument("--apply-only", action="store_true", help=f"make the series' commits ({APPLIED}), but no tree")
     options = parser.parse_args()
     place, checkout = workplace(options), options.checkout.resolve()
     with place.locked():
-        _, entries = series_file.read((options.patches or checkout / "patches" / place.base).resolve())
+        entries = series_file.read(checkout / "patches", place.base)
         if options.apply_only:
             series_file.find_files(place, checkout, entries)
             commit = commits.make(place, imported(place), checkout, entries)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PATCHES = REPOSITORY / "patches"
 FILES = {
     "VERSION": "10.0.9\n",
     "system/memory.c": "".join(f"int line{number};\n" for number in range(40)),
@@ -33,6 +34,11 @@ def git(*words: str | Path, cwd: Path) -> str:
                           check=True, capture_output=True).stdout.strip()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder, by their paths in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @dataclass
 class Bench:
     """What a test of the scripts works with."""
@@ -50,8 +56,13 @@ class Bench:
         return self.folder / "checkout"
 
     @property
+    def series(self) -> Path:
+        """The checkout's file `series`."""
+        return self.checkout / "patches" / "series"
+
+    @property
     def patches(self) -> Path:
-        """The checkout's series."""
+        """The base's patches."""
         return self.checkout / "patches" / "10.0"
 
     @property

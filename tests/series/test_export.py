@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from series.conftest import Bench, git
+import shutil
 
-
-def content(bench: Bench) -> dict[str, bytes]:
-    """All files of the checkout."""
-    return {str(path): path.read_bytes() for path in bench.checkout.rglob("*") if path.is_file()}
+from series.conftest import Bench, contents, git
 
 
 def export(bench: Bench) -> str:
@@ -18,14 +15,13 @@ def export(bench: Bench) -> str:
 
 def test_an_export_of_a_prepared_tree_changes_nothing(bench: Bench) -> None:
     bench.prepare()
-    before = content(bench)
+    before = contents(bench.checkout)
     assert export(bench) == ""
-    assert content(bench) == before
+    assert contents(bench.checkout) == before
 
 
 def test_a_first_export_lists_new_files_and_keeps_them_out_of_the_patches(bench: Bench) -> None:
-    assert (bench.patches / "series").read_text() == (
-        "0001-memory-hook.patch include/new.h\n0002-physmem-hook.patch\n")
+    assert bench.series.read_text() == "0001-memory-hook.patch include/new.h\n0002-physmem-hook.patch\n"
     assert "new.h" not in (bench.patches / "0001-memory-hook.patch").read_text()
     assert (bench.checkout / "qemu" / "include" / "new.h").read_text() == "int new;\n"
 
@@ -37,7 +33,7 @@ def test_what_is_committed_in_the_tree_comes_back_and_gives_the_same_tree(bench:
     built = git("rev-parse", "HEAD^{tree}", cwd=bench.tree)
     export(bench)
     assert (bench.checkout / "qemu" / "include" / "new.h").read_text() == "int newer;\n"
-    assert (bench.patches / "series").read_text().endswith("0003-third.patch include/third.h\n")
+    assert bench.series.read_text().endswith("0003-third.patch include/third.h\n")
     bench.prepare()
     assert git("rev-parse", "HEAD^{tree}", cwd=bench.tree) == built
 
@@ -65,15 +61,26 @@ def test_a_commit_that_is_gone_takes_its_patch_along(bench: Bench) -> None:
     git("reset", "--quiet", "--hard", "HEAD^", cwd=bench.tree)
     export(bench)
     assert not (bench.patches / "0002-physmem-hook.patch").exists()
-    assert (bench.patches / "series").read_text() == "0001-memory-hook.patch include/new.h\n"
+    assert bench.series.read_text() == "0001-memory-hook.patch include/new.h\n"
 
 
 def test_the_comment_and_the_folders_of_the_file_series_stay(bench: Bench) -> None:
     text = "# Read me.\n\n0001-memory-hook.patch include\n0002-physmem-hook.patch\n"
-    (bench.patches / "series").write_text(text)
+    bench.series.write_text(text)
     bench.prepare()
     export(bench)
-    assert (bench.patches / "series").read_text() == text
+    assert bench.series.read_text() == text
+
+
+def test_a_base_whose_patches_are_not_those_of_the_series_any_more_is_told_and_refused(bench: Bench) -> None:
+    bench.prepare()
+    shutil.copytree(bench.patches, bench.patches.with_name("10.2"))
+    git("reset", "--quiet", "--hard", "HEAD^", cwd=bench.tree)
+    bench.commit("third", {"system/physmem.c": "int third;\n"})
+    unlike = "it has no 0002-third.patch; no line names its 0002-physmem-hook.patch"
+    assert f"patches/10.2 isn't what the series says now: {unlike}. It needs the same commits" in export(bench)
+    said = bench.refuses("tree", "--base", "10.2", "--checkout", bench.checkout)
+    assert f"patches/10.2 isn't what {bench.series} says: {unlike}.\n" in said and "`make export BASE=10.2`" in said
 
 
 def test_a_new_file_that_both_sides_have_changed_is_not_overwritten(bench: Bench) -> None:

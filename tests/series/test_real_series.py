@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from series.conftest import REPOSITORY, git
+import series_file
+from series.conftest import PATCHES, REPOSITORY, contents, git
 
 
 @pytest.fixture
@@ -46,10 +48,14 @@ def test_the_cover_letter_counts_the_mails_and_nothing_is_signed_off(tree: Path)
 
 
 def test_an_export_of_the_tree_that_is_built_gives_the_patches_that_are_here(tree: Path, tmp_path: Path) -> None:
-    here = REPOSITORY / "patches" / os.environ["RAM_DEVICE_BASE"]
-    there = tmp_path / "patches"
-    shutil.copytree(here, there)
-    subprocess.run([sys.executable, "-B", REPOSITORY / "scripts" / "export.py", "--work", tmp_path / "work",
-                    "--tree", tree, "--checkout", REPOSITORY, "--patches", there], check=True)
-    assert {path.name: path.read_text() for path in there.iterdir()} == {
-        path.name: path.read_text() for path in here.iterdir()}
+    base, there = os.environ["RAM_DEVICE_BASE"], tmp_path / "patches"
+    shutil.copytree(PATCHES, there)
+    subprocess.run([sys.executable, "-B", REPOSITORY / "scripts" / "export.py", "--base", base, "--work",
+                    tmp_path / "work", "--tree", tree, "--checkout", REPOSITORY, "--patches", there], check=True)
+    assert contents(there) == contents(PATCHES)
+
+
+@pytest.mark.parametrize("base", tomllib.loads((REPOSITORY / "scripts" / "bases.toml").read_text()))
+def test_each_base_has_the_patches_that_the_file_series_names(base: str) -> None:
+    assert series_file.unlike(PATCHES, base) == []
+    assert series_file.read(PATCHES, base) != []

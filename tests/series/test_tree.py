@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from series.conftest import Bench, git
@@ -25,6 +26,13 @@ def test_preparing_anew_gives_the_same_commits(bench: Bench) -> None:
     assert git("rev-parse", "HEAD", cwd=bench.tree) == first
 
 
+def test_a_base_that_has_no_patches_yet_gets_the_pristine_source(bench: Bench) -> None:
+    shutil.rmtree(bench.patches)
+    bench.prepare()
+    assert git("rev-parse", "HEAD", cwd=bench.tree) == git("rev-parse", "base", cwd=bench.tree)
+    assert bench.prepare() == ""
+
+
 def test_nothing_is_written_when_nothing_has_changed(bench: Bench) -> None:
     bench.prepare()
     assert bench.prepare() == ""
@@ -42,16 +50,14 @@ def test_a_file_that_the_checkout_ignores_does_not_come_along(bench: Bench) -> N
     (bench.checkout / ".gitignore").write_text("/qemu/include/target/\n")
     (bench.checkout / "qemu" / "include" / "target").mkdir()
     (bench.checkout / "qemu" / "include" / "target" / "made").write_text("")
-    series = bench.patches / "series"
-    series.write_text(series.read_text().replace("include/new.h", "include"))
+    bench.series.write_text(bench.series.read_text().replace("include/new.h", "include"))
     bench.prepare()
     assert [path.name for path in (bench.tree / "include").iterdir()] == ["new.h"]
 
 
 def test_a_file_belongs_to_the_line_that_names_it_most_closely(bench: Bench) -> None:
     (bench.checkout / "qemu" / "include" / "late.h").write_text("int late;\n")
-    series = bench.patches / "series"
-    series.write_text(series.read_text().replace("include/new.h", "include").rstrip() + " include/late.h\n")
+    bench.series.write_text(bench.series.read_text().replace("include/new.h", "include").rstrip() + " include/late.h\n")
     bench.prepare()
     assert git("show", "--format=", "--name-only", "HEAD", cwd=bench.tree).split() == [
         "include/late.h", "system/physmem.c"]
@@ -83,8 +89,7 @@ def test_a_patch_that_adds_a_file_is_refused(bench: Bench) -> None:
 
 
 def test_a_line_that_names_what_is_not_there_is_refused(bench: Bench) -> None:
-    series = bench.patches / "series"
-    series.write_text(series.read_text().rstrip() + " include/absent.h\n")
+    bench.series.write_text(bench.series.read_text().rstrip() + " include/absent.h\n")
     assert "names include/absent.h" in bench.refuses("tree", "--checkout", bench.checkout)
 
 
