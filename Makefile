@@ -16,8 +16,7 @@ other_base = $(if $(filter 10.0,$(BASE)),10.2,10.0)
 work = build/qemu/$(BASE)
 python = python3 -B
 meson = build/venv/bin/meson
-downloads = build/downloads
-export RAM_DEVICE_DOWNLOADS = $(CURDIR)/$(downloads)
+began := $(shell date +%s)
 
 # TARGETS= and QEMU_SRC= stay in force until they are given again.
 options = -Dbase=$(BASE)
@@ -48,8 +47,9 @@ not_here = -- no demonstration: this machine's kernel doesn't run programs for $
 all: setup
 	@ninja -C build $(variant)
 	@$(if $(filter patched,$(variant)),ninja -C build demonstrate,echo "$(not_here)")
-	@$(python) scripts/summary.py $(downloads) $(CURDIR)/$(work)/build-$(variant) \
-		'make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(of_base)'
+	@echo "-- the emulator:" $$(find $(CURDIR)/$(work)/build-$(variant) -maxdepth 1 -type f -name 'qemu-system-*' | sort)
+	@echo "-- to install it: make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(of_base)"
+	@echo "-- it took $$((($$(date +%s) - $(began)) / 60)) min $$((($$(date +%s) - $(began)) % 60)) s"
 	@$(python) scripts/newer_release.py --base $(BASE) --work $(work) 'make newest$(of_base)'
 
 # The base's newest release in Debian, in place of the one that was taken first.
@@ -112,7 +112,7 @@ build: setup
 	@ninja -C build $(variant)
 
 setup:
-	@mkdir -p build && rm -f $(downloads) $(downloads).began && touch $(downloads).began
+	@mkdir -p build
 	@scripts/needs
 	@$(python) scripts/python_env.py build/venv
 	@$(meson) setup $(if $(wildcard build/build.ninja),--reconfigure) build $(options) >build/setup.log || \

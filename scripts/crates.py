@@ -19,7 +19,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from workplace import REPOSITORY, Refused, Workplace, downloaded, git, run, say
+from workplace import REPOSITORY, Refused, Workplace, git, run, say
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,6 @@ def fetch(place: Workplace, needed: list[Wrap], cache: Path) -> None:
         if hashlib.sha256(found.read_bytes()).hexdigest() != wrap.source_hash:
             raise Refused(f"{found.name} isn't the file that {wrap.path.name} names (its SHA-256 differs); "
                           "the crate registry in use isn't to be trusted")
-        downloaded(found.name, found.stat().st_size)
         found.rename(cache / found.name)
     shutil.rmtree(folder)
 

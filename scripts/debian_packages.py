@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workplace import NotAvailable, downloaded, run
+from workplace import NotAvailable, run
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
 
@@ -130,7 +130,6 @@ def filled(folder: Path, fill: Callable[[Path], None]) -> Path:
 def _add_contents(download: Path, folder: Path) -> None:
     """Add what the packages hold that were downloaded. What is there and doesn't unpack is broken, not missing."""
     for archive in sorted(download.glob("*.deb")):
-        downloaded(archive.name, archive.stat().st_size)
         run(["dpkg", "-x", str(archive), str(folder)], download)
 
 

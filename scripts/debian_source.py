@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workplace import Refused, downloaded, run, say
+from workplace import Refused, run, say
 
 APT_CONFIGURATION = Path("/etc/apt")
 UNSTABLE = "sid"
@@ -78,7 +78,6 @@ def download(base: str, suite: str, folder: Path) -> Path:
     """Fetch the original tarball of the base's newest version in the suite into the folder; its path there."""
     _fetch(base, suite, folder, "--tar-only")
     tarball, = (folder / "files").glob("qemu_*.orig.tar.*[!c]")
-    downloaded(tarball.name, tarball.stat().st_size)
     return tarball
 
 
@@ -97,7 +96,7 @@ def _fetch(base: str, suite: str, folder: Path, *options: str) -> str:
     private = configure(folder, stanzas("deb-src", suite, known))
     say(f"downloading QEMU {base}'s source from Debian {suite} (40 MB)")
     try:
-        mine = newest(base, suite, listed(suite, private, folder))
+        mine = newest(base, suite, listed(private))
         run(["apt-get", *private, "source", "--download-only", *options, f"qemu={mine}"], cwd=folder / "files")
     except Unlisted:
         raise
@@ -111,14 +110,13 @@ def _fetch(base: str, suite: str, folder: Path, *options: str) -> str:
 def newest_release(base: str, suite: str, folder: Path) -> str:
     """The base's newest release in the suite, for instance 10.0.14, asked by an apt configuration in the folder."""
     options = configure(folder, stanzas("deb-src", suite, mirrors()))
-    packaged = newest(base, suite, listed(suite, options, folder))
+    packaged = newest(base, suite, listed(options))
     return re.sub(r"^\d+:", "", packaged).partition("+")[0].partition("-")[0]
 
 
-def listed(suite: str, options: list[str], folder: Path) -> list[str]:
-    """The versions of QEMU's source package in the suite, oldest first, by the apt configuration in the folder."""
+def listed(options: list[str]) -> list[str]:
+    """The versions of QEMU's source package, oldest first, by an apt configuration with these options."""
     run(["apt-get", *options, "update"])
-    downloaded(f"Debian {suite}'s list of sources", size(folder / "lists"))
     return versions(run(["apt-cache", *options, "showsrc", "--only-source", "qemu"]))
 
 
@@ -148,8 +146,3 @@ def newest(base: str, suite: str, known: list[str]) -> str:
         raise Unlisted(f"asked for QEMU {base} from Debian {suite}, whose source packages are now of "
                        f"{', '.join(known) or 'no version at all'}.\n  {OTHER_WAY.format(base=base)}.")
     return mine[-1]
-
-
-def size(folder: Path) -> int:
-    """The bytes that a folder's files take."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from workplace import Refused, downloaded, run, run_script, say
+from workplace import Refused, run, run_script, say
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
@@ -34,8 +34,6 @@ def main() -> None:
     except Refused as failure:
         raise Refused(f"pip could not fetch what {REQUIREMENTS} names. Run again with a network, or tell pip of a "
                       f"mirror (PIP_INDEX_URL) or a folder (PIP_FIND_LINKS) that has it.\n  {failure}") from failure
-    for wheel in sorted(wheels.iterdir()):
-        downloaded(wheel.name, wheel.stat().st_size)
     run([*pip, "install", "--no-index", f"--find-links={wheels}", *pinned])
     shutil.rmtree(wheels)
     stamp.write_text(wanted)

@@ -120,13 +120,6 @@ def say(text: str) -> None:
     print(f"-- {text}", flush=True)
 
 
-def downloaded(name: str, size: int) -> None:
-    """Note a download for the summary that `make` prints."""
-    if log := os.environ.get("RAM_DEVICE_DOWNLOADS"):
-        with Path(log).open("a", encoding="utf-8") as out:
-            out.write(f"{size}\t{name}\n")
-
-
 def run(command: list[str], cwd: Path | None = None, env: Mapping[str, str] | None = None,
         stdin: int | None = subprocess.DEVNULL) -> str:
     """Run a command quietly; its standard output, or Refused with its own last words."""

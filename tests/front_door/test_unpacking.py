@@ -21,7 +21,6 @@ Play = Callable[..., None]
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Puts programs of these names, and with these lines, in front of the machine's own."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    monkeypatch.delenv("RAM_DEVICE_DOWNLOADS", raising=False)
     (tmp_path / "bin").mkdir()
 
     def program(name: str, line: str) -> None:
