@@ -42,7 +42,6 @@ def main() -> None:
 def prepare(place: Workplace, checkout: Path, entries: list[series_file.Entry]) -> None:
     """Bring the workplace's trees up to date with the series and the checkout's files."""
     base = imported(place)
-    worktrees.recover(place)
     series_file.find_files(place, checkout, entries)
     stamp, wanted = place.root / "tree.stamp", fingerprint(base, checkout, entries)
     for tree, branch in ((place.tree, BRANCH), (place.stock_tree, "")):

@@ -6,10 +6,9 @@ Only files that differ are written anew, so that a build goes on where it was.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from workplace import Refused, Workplace, git, say
+from workplace import Refused, Workplace, git
 
 
 def worktree(place: Workplace, name: str, commit: str, *options: str) -> Path:
@@ -26,7 +25,8 @@ def check_unedited(tree: Path) -> None:
     if edits:
         raise Refused(f"{tree} has edits that are not in the series:\n{edits}\n"
                       f"  Keep them: commit them there (git -C {tree} commit -a), then `make export`.\n"
-                      f"  Or put them away: git -C {tree} stash")
+                      f"  Or put them away: git -C {tree} stash\n"
+                      f"  Or, if they are what an interrupted run left: rm -r {tree}")
 
 
 def check_branch(tree: Path, branch: str) -> None:
@@ -44,29 +44,4 @@ def move(place: Workplace, tree: Path, commit: str, branch: str = "") -> None:
             git("checkout", "--quiet", "-B", branch, cwd=fresh)
         git("worktree", "move", fresh, tree, GIT_DIR=place.repository)
         return
-    journal = place.root / "moving"
-    place.write(journal, json.dumps([tree.name, commit, branch]))
-    try:
-        git("checkout", "--quiet", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
-    except Refused:
-        journal.unlink()  # git moved nothing: an untracked file is in its way
-        raise
-    journal.unlink()
-
-
-def recover(place: Workplace) -> None:
-    """Finish a move that was interrupted: the worktree was free of edits when it began."""
-    journal = place.root / "moving"
-    if not journal.is_file():
-        return
-    try:
-        name, commit, branch = json.loads(journal.read_text())
-    except ValueError:  # a full disk's: it names no tree, so what was changed there, if anything, is refused as an edit
-        journal.unlink()
-        return
-    tree = place.root / name
-    if tree.is_dir():
-        say(f"finishing an interrupted checkout of {tree}")
-        Path(git("rev-parse", "--absolute-git-dir", cwd=tree).strip(), "index.lock").unlink(missing_ok=True)
-        git("checkout", "--quiet", "--force", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
-    journal.unlink()
+    git("checkout", "--quiet", *(["-B", branch] if branch else ["--detach"]), commit, cwd=tree)
