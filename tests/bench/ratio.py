@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tables.columns import padded
+
 KIB = 1024
 HEADINGS = ("", "other ns", "ours ns", "min", "median", "max")
 
@@ -43,13 +45,7 @@ def size(count: int) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows as lines of columns; numbers end where their column does."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def line(row: Sequence[str]) -> str:
-        first, *numbers = (f"{cell:<{widths[0]}}" if not i else f"{cell:>{widths[i]}}" for i, cell in enumerate(row))
-        return "  ".join([f"  {first}", *numbers]).rstrip()
-
-    return [line(row) for row in rows]
+    return [f"  {'  '.join(row)}".rstrip() for row in padded(rows, numbers=True)]
 
 
 def table(sections: Sequence[tuple[str, Sequence[Comparison]]]) -> str:

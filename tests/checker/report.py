@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from checker.findings import BAR_GONE, DIRECTIONS, FINE, OK, READ_ONLY, Denied, Findings, Request, of_device, shown
 from checker.in_flight import COUNT
+from tables.columns import aligned
 
 MARKS = {True: "", False: "FAILED: ", None: "not checked: "}
 
@@ -63,14 +64,6 @@ def _denied_rows(situation: str, made: Sequence[Denied]) -> list[list[str]]:
     return [
         [f"{situation}, {denied.device}, {shown(denied.size)}", MARKS[denied.is_fine] + denied.found] for denied in made
     ]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The rows with their columns below each other."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def as_json(findings: Findings) -> str:

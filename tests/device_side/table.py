@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from device_side.accesses import BULK, MEANS, REQUEST, SINGLE, Action, actions
@@ -10,6 +11,7 @@ from device_side.contract import contract, stock_dispatch
 from device_side.outer_trace import Access
 from device_side.planned import STOCK
 from device_side.report import Report
+from tables.columns import padded
 
 # How the BAR is accessed, from which alignment on, and how many bytes of it.
 EXAMPLES = (
@@ -84,9 +86,6 @@ def _in_words(accesses: Sequence[Access], begin: int) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    lines = [f"| {' | '.join(row)} |" for row in padded(rows)]
+    lines.insert(1, re.sub(r"[^|]", "-", lines[0]))
     return "\n".join(lines)

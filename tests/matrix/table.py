@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from matrix.dimensions import OK, VERDICTS, Case
 from matrix.jobs import Outcome
+from tables.columns import aligned
 
 Key = Callable[[Case], tuple[str, ...]]
 
@@ -45,14 +46,6 @@ def table(outcomes: Iterable[Outcome], heads: Sequence[str], key: Key) -> str:
     rows = [[*heads, *variants]]
     rows += [[*names, *(_cell(row.get(variant)) for variant in variants)] for names, row in sorted(cells.items())]
     return aligned(rows)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The rows with their columns below each other."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def _cell(verdicts: Counter[str] | None) -> str:

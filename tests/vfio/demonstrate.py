@@ -23,6 +23,7 @@ from doctor.asking import Run
 from machines import outer_vm
 from machines.error import MachineError
 from machines.outer_vm import OuterVm
+from tables.columns import aligned
 from vfio.inside import RESULTS_FILE
 from vfio.transfers import (
     BAR_FILE,
@@ -152,10 +153,7 @@ def table(report: Report) -> str:
                     cells.append(", ".join(f"{count}: {found}" for count, found in verdicts.items()))
             shown = f"{size} B" if size < KIB else f"{size // KIB} KiB"
             rows.append([f"{shown:>8} {direction}", *cells])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return aligned(rows)
 
 
 def main() -> int:
