@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
-use crate::layout::{Layout, Sparse, LEAST_MEMORY};
+use crate::layout::{Layout, Pinnable, Sparse, LEAST_MEMORY};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-usage: vfio-user-gpu --socket PATH [--memory-size SIZE] [--sparse whole|holes] [--accesses FILE]
+usage: vfio-user-gpu --socket PATH [--memory-size SIZE] [--sparse whole|holes] [--pinnable yes|no]
+                     [--accesses FILE]
 
 Serves a PCI device like a GPU over vfio-user, to one client after the other:
 
@@ -19,10 +20,22 @@ Serves a PCI device like a GPU over vfio-user, to one client after the other:
   --memory-size SIZE  of BAR 4: a power of two of at least 1M, with K, M or G; 256M unless told
   --sparse whole      all of BAR 4 may be mapped (the default)
   --sparse holes      64 KiB in its middle and at its end may not be
+  --pinnable yes      the host's kernel pins its pages, as it does ordinary memory's (the default)
+  --pinnable no       it refuses to, as with a BAR of vfio-pci: O_DIRECT into it ends with EFAULT. Needs
+                      Linux 5.14, before 6.5 booted with secretmem.enable=1; whoever maps it needs as much
+                      of RLIMIT_MEMLOCK
   --accesses FILE     write each access that comes as a message there, as lines of JSON
 
 When it listens it prints a line of JSON. SIGTERM ends it. Exit status: 0 asked to end, 1 failed, 2 bad arguments.
 ";
+
+const OPTIONS: [&str; 5] = [
+    "--socket",
+    "--memory-size",
+    "--sparse",
+    "--pinnable",
+    "--accesses",
+];
 
 /// What is asked.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,13 +63,14 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Asked, String> {
     let mut layout = Layout {
         memory_size: 256 << 20,
         sparse: Sparse::Whole,
+        pinnable: Pinnable::Yes,
     };
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         if matches!(word.as_str(), "-h" | "--help") {
             return Ok(Asked::Help);
         }
-        if !["--socket", "--memory-size", "--sparse", "--accesses"].contains(&word.as_str()) {
+        if !OPTIONS.contains(&word.as_str()) {
             return Err(format!("there is no option {word:?}; --help lists them"));
         }
         let value = words
@@ -66,6 +80,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Asked, String> {
             "--socket" => socket = Some(PathBuf::from(value)),
             "--accesses" => accesses = Some(PathBuf::from(value)),
             "--memory-size" => layout.memory_size = memory_size(&value)?,
+            "--pinnable" => layout.pinnable = pinnable(&value)?,
             _ => layout.sparse = sparse(&value)?,
         }
     }
@@ -81,6 +96,14 @@ fn sparse(value: &str) -> Result<Sparse, String> {
         "whole" => Ok(Sparse::Whole),
         "holes" => Ok(Sparse::Holes),
         _ => Err(format!("--sparse {value:?}: it is whole or holes")),
+    }
+}
+
+fn pinnable(value: &str) -> Result<Pinnable, String> {
+    match value {
+        "yes" => Ok(Pinnable::Yes),
+        "no" => Ok(Pinnable::No),
+        _ => Err(format!("--pinnable {value:?}: it is yes or no")),
     }
 }
 
@@ -137,6 +160,7 @@ mod tests {
             ("--socket", "--socket wants a value"),
             ("--sockets s", "\"--sockets\""),
             ("--socket s --sparse some", "\"some\""),
+            ("--socket s --pinnable perhaps", "\"perhaps\""),
             ("--socket s extra", "\"extra\""),
         ] {
             assert!(parsed(line).unwrap_err().contains(named), "{line}");
@@ -150,6 +174,10 @@ mod tests {
         };
         assert_eq!(arguments.layout.memory_size, 256 << 20);
         assert_eq!(arguments.layout.sparse, Sparse::Whole);
-        assert!(HELP.contains("256M unless told") && HELP.contains("mapped (the default)"));
+        assert_eq!(arguments.layout.pinnable, Pinnable::Yes);
+        assert!(HELP.contains("256M unless told"));
+        for default in ["mapped (the default)", "memory's (the default)"] {
+            assert!(HELP.contains(default), "{default}");
+        }
     }
 }

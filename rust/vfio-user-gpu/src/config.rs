@@ -96,12 +96,13 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Sparse;
+    use crate::layout::{Pinnable, Sparse};
 
     fn sized(bar: usize) -> u32 {
         let mut config = Config::new(&Layout {
             memory_size: 8 << 30,
             sparse: Sparse::Whole,
+            pinnable: Pinnable::Yes,
         });
         config.write(BARS + 4 * bar, &[0xff; 4]);
         let mut found = [0; 4];
@@ -122,6 +123,7 @@ mod tests {
         let mut config = Config::new(&Layout {
             memory_size: 1 << 20,
             sparse: Sparse::Whole,
+            pinnable: Pinnable::Yes,
         });
         for at in [0, STATUS, FIRST_CAPABILITY, MSI] {
             let (mut before, mut after) = ([0; 2], [0; 2]);

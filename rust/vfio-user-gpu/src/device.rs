@@ -15,6 +15,7 @@ use crate::{
     memory::Memory,
     record::Record,
     registers::Registers,
+    secret::NoMemory,
 };
 
 /// All of its state.
@@ -37,10 +38,10 @@ fn said(error: io::Error) -> io::Error {
 
 impl Device {
     /// A device with zeroed memory.
-    pub fn new(layout: Layout, record: Record) -> io::Result<Self> {
+    pub fn new(layout: Layout, record: Record) -> Result<Self, NoMemory> {
         Ok(Self {
             layout,
-            memory: Memory::new(layout.memory_size)?,
+            memory: Memory::new(layout.memory_size, layout.pinnable)?,
             record,
             config: Config::new(&layout),
             registers: Registers::new(layout.memory_size),

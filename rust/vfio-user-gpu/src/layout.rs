@@ -42,6 +42,15 @@ pub enum Sparse {
     Holes,
 }
 
+/// Whether the host's kernel pins pages of the memory, as `O_DIRECT` wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinnable {
+    /// As ordinary memory's.
+    Yes,
+    /// None of them, as of a BAR that the kernel's vfio-pci assigns.
+    No,
+}
+
 /// The device's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -49,6 +58,8 @@ pub struct Layout {
     pub memory_size: u64,
     /// Its parts.
     pub sparse: Sparse,
+    /// Its pages.
+    pub pinnable: Pinnable,
 }
 
 impl Layout {

@@ -8,6 +8,7 @@
 //!   read it; it can't be written.
 //! * BAR 4 is memory, 64-bit and prefetchable.  The emulator maps what
 //!   [`layout`] lets it map; an access to the rest, the holes, is a message.
+//!   Its [`memory`] is ordinary, or [`secret`], which the kernel pins for nobody.
 //! * An [`engine`] copies, fills and checksums, in BAR 4 and in the guest's RAM
 //!   ([`guest_memory`]), and can raise an MSI when it is done ([`interrupts`]).
 //!
@@ -32,5 +33,6 @@ pub mod memory;
 pub mod protocol;
 pub mod record;
 pub mod registers;
+pub mod secret;
 pub mod service;
 pub mod waiter;

@@ -51,7 +51,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         None => Record::default(),
     };
     let device = Device::new(arguments.layout, record);
-    let mut device = device.map_err(|error| format!("no memory for BAR 4: {error}"))?;
+    let mut device = device.map_err(|why| format!("no memory for BAR 4: {why}"))?;
     let service = Service::new(&arguments.socket, stop);
     let mut service = service.map_err(|no_socket| no_socket.to_string())?;
     print_ready(&device);

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use vfio_user::DmaMapFlags;
 
 use super::*;
+use crate::layout::Pinnable;
 
 const SIZE: u64 = 1 << 20;
 
@@ -25,7 +26,7 @@ fn parts() -> (Memory, GuestMemory, std::fs::File) {
     guest
         .map(DmaMapFlags::READ_WRITE, 0, 0xf000, 0x1000, None)
         .unwrap();
-    (Memory::new(SIZE).unwrap(), guest, ram)
+    (Memory::new(SIZE, Pinnable::Yes).unwrap(), guest, ram)
 }
 
 fn command(code: u32, source: u64, destination: u64, length: u64) -> Command {

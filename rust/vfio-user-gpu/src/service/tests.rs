@@ -17,18 +17,28 @@ use vmm_sys_util::{sock_ctrl_msg::ScmSocket, tempdir::TempDir};
 
 use super::*;
 use crate::{
-    engine::{crc32, CHECKSUM, COPY, INTERRUPT, SOURCE_IN_MEMORY},
+    engine::{crc32, CHECKSUM, COPY, DESTINATION_IN_MEMORY, INTERRUPT, SOURCE_IN_MEMORY},
     layout::{
-        Sparse, CONFIG, HOLE_SIZE, MEMORY_BAR, READ_ONLY_BAR, READ_ONLY_BAR_SIZE, REGISTER_BAR,
+        Pinnable, Sparse, CONFIG, HOLE_SIZE, MEMORY_BAR, READ_ONLY_BAR, READ_ONLY_BAR_SIZE,
+        REGISTER_BAR,
     },
     record::Record,
     registers,
+    secret::{
+        tests::{available, is_refused, mapped},
+        NoMemory,
+    },
 };
 
 const SIZE: u64 = 4 << 20;
 const LAYOUT: Layout = Layout {
     memory_size: SIZE,
     sparse: Sparse::Holes,
+    pinnable: Pinnable::Yes,
+};
+const NOT_PINNABLE: Layout = Layout {
+    pinnable: Pinnable::No,
+    ..LAYOUT
 };
 
 struct Running {
@@ -39,19 +49,21 @@ struct Running {
 
 impl Running {
     fn new() -> Self {
+        Self::of(LAYOUT).unwrap()
+    }
+
+    fn of(layout: Layout) -> Result<Self, NoMemory> {
         let folder = TempDir::new().unwrap();
         let (stop, wish) = UnixStream::pair().unwrap();
         let record = Record::create(&folder.as_path().join("accesses")).unwrap();
         let mut service = Service::new(&folder.as_path().join("socket"), stop).unwrap();
-        let thread = thread::spawn(move || {
-            let mut device = Device::new(LAYOUT, record).unwrap();
-            service.run(&mut device)
-        });
-        Self {
+        let mut device = Device::new(layout, record)?;
+        let thread = thread::spawn(move || service.run(&mut device));
+        Ok(Self {
             folder,
             wish,
             thread: Some(thread),
-        }
+        })
     }
 
     fn socket(&self) -> PathBuf {
@@ -166,6 +178,31 @@ fn bar_2_is_the_beginning_of_the_memory_and_is_mapped_for_reading_only() {
     let mut found = [0; 6];
     client.region_read(READ_ONLY_BAR, 8, &mut found).unwrap();
     assert_eq!(&found, b"memory");
+}
+
+#[test]
+fn memory_that_is_not_pinnable_is_the_clients_and_the_devices_and_refused_to_whoever_pins_it() {
+    let Some(running) = available(Running::of(NOT_PINNABLE)) else {
+        return;
+    };
+    let mut client = running.client();
+    let region = client.region(MEMORY_BAR).unwrap();
+    let file = region.file_offset.as_ref().unwrap().file().try_clone();
+    let memory = mapped(file.unwrap(), SIZE);
+    client
+        .region_write(MEMORY_BAR, SIZE / 2, b"by message")
+        .unwrap();
+    let mut found = [0; 10];
+    memory.read(SIZE as usize / 2, &mut found);
+    assert_eq!(&found, b"by message");
+    memory.write(64, b"by mapping");
+    client.region_read(READ_ONLY_BAR, 64, &mut found).unwrap();
+    assert_eq!(&found, b"by mapping");
+    let code = COPY | SOURCE_IN_MEMORY | DESTINATION_IN_MEMORY;
+    assert_eq!(run_command(&mut client, code, 64, 4096, 10), 1);
+    memory.read(4096, &mut found);
+    assert_eq!(&found, b"by mapping");
+    assert!(is_refused(&memory, 64));
 }
 
 #[test]
