@@ -3,24 +3,35 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from checker import denied, engine, exactness, in_flight, network, speed, storage
-from checker.findings import BLK, BLK_SCANNED, KIB, NET, NVME, RAISED, SCSI, Check, Findings, Request, of_device
-from checker.machine import Machine, started
+from checker import denied, engine, exactness, in_flight, network, speed, storage, unpinnable
+from checker.findings import (
+    BLK,
+    BLK_O_DIRECT,
+    BLK_SCANNED,
+    KIB,
+    NET,
+    NVME,
+    RAISED,
+    SCSI,
+    Check,
+    Findings,
+    Request,
+    of_device,
+)
+from checker.machine import region_lines, started
 from checker.network import Network
-from checker.peer import Peer
+from checker.peer import Peer, running
 from checker.storage import Disk, Storage
 from checker.subject import CannotCheck, Subject
+from machines.error import NotAvailable
 from machines.qtest_client import EmulatorError
 
 MIB = KIB * KIB
 FEWER_SIZES = (512, 4 * KIB, 8 * KIB, 1 * MIB)
-O_DIRECT_SIZES = (512, 4 * KIB, 1 * MIB)
 FAILS_ANYWAY = "fails with its data in ordinary RAM, too, so nothing is said of BARs"
 
 DRIVERS = {**storage.DRIVERS, NET: network.DRIVER}
@@ -28,10 +39,22 @@ DRIVERS = {**storage.DRIVERS, NET: network.DRIVER}
 Progress = Callable[[str], None]
 
 
-def check(subject: Subject, peer: Peer, folder: Path, progress: Progress) -> Findings:
+def check(subject: Subject, peer_program: Path, folder: Path, progress: Progress) -> Findings:
     """Everything that the checker looks at."""
     board = subject.board
     findings = Findings(str(subject.program), subject.version, board.architecture, board.machine)
+    with running(peer_program, folder) as peer:
+        _check(subject, peer, folder, findings, progress)
+    progress(BLK_O_DIRECT)
+    try:
+        findings.o_direct = unpinnable.requests(subject, peer_program, folder, findings.limit)
+    except NotAvailable as why:
+        findings.o_direct_not_checked = str(why)
+    return findings
+
+
+def _check(subject: Subject, peer: Peer, folder: Path, findings: Findings, progress: Progress) -> None:
+    """All that is looked at with one peer."""
     progress("the device's own DMA, interrupt and registers")
     with started(subject, peer, [], folder) as machine:
         findings.region = region_lines(machine)
@@ -64,13 +87,6 @@ def check(subject: Subject, peer: Peer, folder: Path, progress: Progress) -> Fin
         failed = {request.device for request in findings.failed()}
         findings.raised_bounce_buffer = _raised_bounce_buffer(subject, peer, folder, failed)
     findings.checks.append(_another_client(subject, peer, folder))
-    return findings
-
-
-def region_lines(machine: Machine) -> list[str]:
-    """What `info mtree` says of BAR 4's mapped parts: `ramd`, or `ramd, direct` if our series gives pointers."""
-    lines = re.findall(r"\(prio \d+, (ramd[^)]*)\): .*BAR 4 (mmaps\[\d+\])", machine.emulator.monitor("info mtree"))
-    return list(dict.fromkeys(f"{part}: {kind}" for kind, part in lines))
 
 
 def _virtio_blk(subject: Subject, peer: Peer, folder: Path, findings: Findings, progress: Progress) -> None:
@@ -90,12 +106,6 @@ def _virtio_blk(subject: Subject, peer: Peer, folder: Path, findings: Findings, 
     with Storage(subject, peer, Disk(BLK, detect_zeroes="on"), folder) as disk:
         made_without_bar = [denied.write_without_bar(disk, size) for size in denied.SIZES]
         findings.bar_gone += [replace(found, device=BLK_SCANNED) for found in made_without_bar]
-    progress(f"{BLK}, cache=none")
-    findings.o_direct_not_checked = no_o_direct(folder)
-    if not findings.o_direct_not_checked:
-        with Storage(subject, peer, Disk(BLK, cache="none"), folder) as disk:
-            sizes = tuple(size for size in O_DIRECT_SIZES if not findings.limit or size <= findings.limit.works)
-            findings.o_direct = storage.all_sizes(disk, sizes)
 
 
 def _storage(disk: Storage, findings: Findings) -> None:
@@ -132,15 +142,6 @@ def _raised_bounce_buffer(subject: Subject, peer: Peer, folder: Path, failed: se
     if NET in failed:
         made += network.all_sizes(Network(subject, peer, folder, f",{RAISED}"), (8 * KIB,))
     return made
-
-
-def no_o_direct(folder: Path) -> str:
-    """Why files in the folder can't be opened with O_DIRECT; nothing if they can."""
-    try:
-        os.close(os.open(folder / "o_direct", os.O_CREAT | os.O_RDWR | os.O_DIRECT))
-    except OSError as error:
-        return f"files in {folder} can't be opened with O_DIRECT: {error.strerror}; set TMPDIR to another file system"
-    return ""
 
 
 def _another_client(subject: Subject, peer: Peer, folder: Path) -> Check:

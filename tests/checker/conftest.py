@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import debian_qemu
 from checker import peer
 from checker.subject import OLDEST, CannotCheck, probe
 from checker.toolchain import NoCompiler
+from checker.unpinnable import MOST_MAPPED
 from machines import emulators
 from machines.error import NotAvailable
+from machines.o_direct import want_refusal
 
 CHECKER = Path(__file__).with_name("run_checker.py")
 
@@ -35,10 +38,18 @@ class Run:
         return parsed
 
 
-def run_checker(*arguments: str | Path) -> Run:
-    command = [sys.executable, "-B", "-P", str(CHECKER), *map(str, arguments)]
+def command_of_checker(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-B", "-P", str(CHECKER), *map(str, arguments)]
+
+
+def run(command: Sequence[str]) -> Run:
+    """The checker, however it is started."""
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+def run_checker(*arguments: str | Path) -> Run:
+    return run(command_of_checker(*arguments))
 
 
 @pytest.fixture(scope="session")
@@ -58,23 +69,25 @@ def newest_emulator(architecture: str, folder: Path) -> Path:
         pytest.skip(str(why))
 
 
-@pytest.fixture(scope="session", params=["aarch64", "x86_64"])
-def newest(request: pytest.FixtureRequest, peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The checker on Debian's newest QEMU."""
-    emulator = newest_emulator(request.param, tmp_path_factory.mktemp("newest"))
+@pytest.fixture(scope="session", params=["newest-aarch64", "newest-x86_64", "stock"])
+def unpatched(request: pytest.FixtureRequest, peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The checker on a QEMU without the series: Debian's newest, and the one that the series is for."""
+    kind, _, architecture = request.param.partition("-")
+    newest = kind == "newest"
+    emulator = newest_emulator(architecture, tmp_path_factory.mktemp(kind)) if newest else given(kind)
     return run_checker(emulator, "--peer", peer_program, "--json")
 
 
 @pytest.fixture
-def affected(newest: Run) -> Run:
+def affected(unpatched: Run) -> Run:
     """The same; from the version on that has upstream's fix, the tests of what it mends are skipped."""
-    return unfixed(newest)
+    return unfixed(unpatched)
 
 
 def unfixed(run: Run) -> Run:
     """That run, if it is of a QEMU without upstream's fix; else the test is skipped."""
     if run.printed and debian_qemu.has_upstreams_fix(version := run.json()["version"]):
-        pytest.skip(f"Debian's newest QEMU is {version}, which has upstream's fix; RAM_DEVICE_STOCK is checked as well")
+        pytest.skip(f"it is QEMU {version}, which has upstream's fix")
     return run
 
 
@@ -126,10 +139,13 @@ def direct(peer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_checker(wrapper, "--peer", peer_program, "--json")
 
 
-@pytest.fixture(scope="session")
-def stock(peer_program: Path) -> Run:
-    """The checker on the same QEMU without it."""
-    return run_checker(given("stock"), "--peer", peer_program, "--json")
+@pytest.fixture
+def unpinnable(tmp_path: Path) -> None:
+    """A BAR that the kernel refuses to pin; without one the test is skipped."""
+    try:
+        want_refusal(tmp_path, MOST_MAPPED)
+    except NotAvailable as why:
+        pytest.skip(str(why))
 
 
 @pytest.fixture

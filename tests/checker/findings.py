@@ -15,6 +15,8 @@ DIRECTIONS = (TO_BAR, FROM_BAR)
 BLK, SCSI, NVME, NET = "virtio-blk", "virtio-scsi", "nvme", "virtio-net"
 # Of what is written the emulator itself looks at each byte.
 BLK_SCANNED = "virtio-blk with detect-zeroes"
+# Its BAR is one that the kernel refuses to pin.
+BLK_O_DIRECT = "virtio-blk with cache=none"
 # What becomes of a request that mustn't succeed, beside some of the above.
 FAILS, DROPPED, ENDS = "request fails", "dropped", "the emulator ends"
 MADE_UP, CHANGED, NOTHING = "made-up data with ok", "request fails, but the disk has changed", "ok, but nothing written"

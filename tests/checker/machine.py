@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ class Machine:
         """What the emulator has said so far."""
         lines = self.emulator.messages().splitlines()
         return "\n".join(line for line in lines if not any(text in line for text in OF_NO_CONSEQUENCE))
+
+
+def region_lines(machine: Machine) -> list[str]:
+    """What `info mtree` says of BAR 4's mapped parts: `ramd`, or `ramd, direct` if our series gives pointers."""
+    lines = re.findall(r"\(prio \d+, (ramd[^)]*)\): .*BAR 4 (mmaps\[\d+\])", machine.emulator.monitor("info mtree"))
+    return list(dict.fromkeys(f"{part}: {kind}" for kind, part in lines))
 
 
 @contextmanager

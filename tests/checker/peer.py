@@ -19,7 +19,7 @@ from typing import Any
 
 from checker import toolchain
 from checker.subject import CannotCheck
-from machines import process_group
+from machines import process_group, secret_memory
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 PACKAGE, PROGRAM = "vfio_user_gpu", "vfio-user-gpu"
@@ -89,12 +89,44 @@ class Peer:
         return [Access(**json.loads(line)) for line in new]
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What the peer is to serve as BAR 4."""
+
+    size: int
+    has_holes: bool
+    is_pinnable: bool
+
+    def options(self) -> list[str]:
+        sparse, pinnable = "holes" if self.has_holes else "whole", "yes" if self.is_pinnable else "no"
+        return ["--memory-size", str(self.size), "--sparse", sparse, "--pinnable", pinnable]
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[int]:
+        """The file that it consists of, by its place in /proc; NotAvailable says why this process can't have it."""
+        if self.is_pinnable:
+            file = os.open(path, os.O_RDWR)
+        else:
+            *_, process, _, descriptor = path.split("/")
+            file = secret_memory.of_process(int(process), int(descriptor))
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+
+LARGE = Memory(256 << 20, has_holes=True, is_pinnable=True)
+
+
 @contextmanager
-def running(program: Path, folder: Path) -> Iterator[Peer]:
-    """Start it; at the end it must end as it is asked to, and take its socket with it."""
+def running(program: Path, folder: Path, memory: Memory = LARGE) -> Iterator[Peer]:
+    """Start it; at the end it must end as it is asked to, and take its socket with it.
+
+    NotAvailable says why this process can't have the memory. Whether there is such memory must be known before.
+    """
     program = program.absolute()  # by its name alone another one, in PATH, would be started
     socket, log, messages = folder / "vfio-user", folder / "accesses", folder / "peer.messages"
-    command = [str(program), "--socket", str(socket), "--sparse", "holes", "--accesses", str(log)]
+    command = [str(program), "--socket", str(socket), *memory.options(), "--accesses", str(log)]
     with messages.open("wb") as its_messages:
         try:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_messages, process_group=0)
@@ -105,8 +137,8 @@ def running(program: Path, folder: Path) -> Iterator[Peer]:
             ready = _ready(process)
             if not ready:
                 raise CannotCheck(f"the peer {program} isn't ready: {messages.read_text(errors='replace').strip()}")
-            with Path(ready["memory"]).open("r+b") as file, mmap.mmap(file.fileno(), ready["memory_size"]) as memory:
-                yield Peer(socket, log, file.fileno(), memory, ready["mappable"])
+            with memory.opened(ready["memory"]) as file, mmap.mmap(file, ready["memory_size"]) as mapped:
+                yield Peer(socket, log, file, mapped, ready["mappable"])
         finally:
             status = _ended(process)
     if status != 0 or socket.exists():

@@ -34,9 +34,7 @@ def table(findings: Findings) -> str:
     if findings.o_direct_not_checked:
         facts.append(["cache=none", f"not checked: {findings.o_direct_not_checked}"])
     elif findings.o_direct:
-        facts.append(
-            ["cache=none", "into memory that the host can pin, which a real BAR's is not: see docs/checker.md"]
-        )
+        facts.append(["cache=none", "into memory that the kernel refuses to pin, as it does a real BAR's"])
     facts += _denied_rows(BAR_GONE, findings.bar_gone) + _denied_rows(READ_ONLY, findings.read_only)
     facts += [[check.name, MARKS[check.is_ok] + check.found] for check in findings.checks]
     if speed := findings.speed:

@@ -12,6 +12,7 @@ from checker.exactness import DMA_SIZE, flaw
 from checker.findings import (
     AFFECTED,
     BLK,
+    BLK_O_DIRECT,
     CHANGED,
     DROPPED,
     FAILS,
@@ -86,6 +87,14 @@ def test_a_device_that_is_missing_is_named_in_the_verdict() -> None:
     assert json.loads(as_json(found))["not_checked"] == [NET, "cache=none"]
     found.requests.append(Request(BLK, TO_BAR, 1024, WRONG))
     assert "affected" in found.verdict and found.verdict.endswith("Not checked: virtio-net, cache=none.")
+
+
+def test_requests_with_cache_none_that_fail_are_an_affected_emulator() -> None:
+    found = findings(Request(BLK, TO_BAR, 512, OK))
+    found.o_direct = [Request(BLK_O_DIRECT, TO_BAR, 512, OK)]
+    assert found.status == FINE and "  virtio-blk, cache=none, 512 B  ok" in table(found)
+    found.o_direct.append(Request(BLK_O_DIRECT, FROM_BAR, 4096, IO_ERROR))
+    assert found.status == AFFECTED and "fails: virtio-blk with cache=none from 4096 bytes on (I/O" in found.verdict
 
 
 def test_requests_in_flight_that_fail_are_an_affected_emulator() -> None:

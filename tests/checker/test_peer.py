@@ -27,6 +27,7 @@ def refused(peer_program: Path, *arguments: str) -> tuple[int, str]:
     (["--memory", "1M"], '"--memory"'),
     (["--socket", "s", "--memory-size", "3M"], "power of two"),
     (["--socket", "s", "--sparse", "some"], "whole or holes"),
+    (["--socket", "s", "--pinnable", "perhaps"], "yes or no"),
 ])  # fmt: skip
 def test_bad_arguments_are_named_and_the_status_is_2(peer_program: Path, arguments: list[str], named: str) -> None:
     status, said = refused(peer_program, *arguments)
