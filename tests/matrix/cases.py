@@ -120,9 +120,9 @@ def expected_of_stock(case: Case) -> str:
 
 
 def expected_of_direct(case: Case) -> str | None:
-    """The same of x-ram-device-direct=on where the kernel's vfio-pci assigns the BARs; None if it may be anything.
+    """The same of x-ram-device-direct=on where the kernel pins no page of the BARs; None if it may be anything.
 
-    Linux doesn't pin pages of such a BAR, as O_DIRECT wants it. They needn't be pinned where QEMU copies: what a
+    O_DIRECT wants them pinned. They needn't be pinned where QEMU copies: what a
     request is described by, usb-storage's data, and what lies at an odd address.
     """
     if case.disk is None or case.device == USB or case.operation == WRITE_ZEROES:

@@ -41,15 +41,32 @@ class Assigned:
     upper: str
 
 
-def board_options(variant: Variant, assigned: Assigned | None) -> list[str]:
+@dataclass(frozen=True)
+class Unpinnable:
+    """The descriptors of memory that the kernel refuses to pin, for the test device's BARs."""
+
+    lower: int
+    upper: int
+
+
+# None: the test device's are of ordinary memory.
+Bars = Assigned | Unpinnable | None
+
+
+def board_options(variant: Variant, bars: Bars) -> list[str]:
     """The emulator's arguments that make the board: of the test device, or of what vfio-pci assigns."""
     direct = f",{DIRECT}" if variant.name == DIRECT else ""
-    if assigned is None:
-        sizes = f"mem-size={places.SIZE},reg-size={places.SIZE}"
-        return ["-device", f"{TEST_DEVICE},{sizes},addr={TESTDEV_SLOT:x}.0{direct}"]
+    test_device = f"{TEST_DEVICE},mem-size={places.SIZE},reg-size={places.SIZE},addr={TESTDEV_SLOT:x}.0{direct}"
+    if bars is None:
+        return ["-device", test_device]
+    if isinstance(bars, Unpinnable):
+        return [
+            "-add-fd", f"fd={bars.upper},set=1", "-add-fd", f"fd={bars.lower},set=2",
+            "-device", f"{test_device},mem-path=/dev/fdset/1,reg-path=/dev/fdset/2",
+        ]  # fmt: skip
     return [
-        "-device", f"vfio-pci,host={assigned.lower},addr={LOWER_SLOT:x}.0{direct}",
-        "-device", f"vfio-pci,host={assigned.upper},addr={UPPER_SLOT:x}.0{direct}",
+        "-device", f"vfio-pci,host={bars.lower},addr={LOWER_SLOT:x}.0{direct}",
+        "-device", f"vfio-pci,host={bars.upper},addr={UPPER_SLOT:x}.0{direct}",
         "-object", f"memory-backend-ram,id=between,size={places.SIZE}",
         "-device", f"ivshmem-plain,memdev=between,addr={RAM_SLOT:x}.0",
     ]  # fmt: skip
@@ -74,28 +91,29 @@ def machine(
     options: Sequence[str],
     messages: Path,
     seed: str,
-    assigned: Assigned | None = None,
+    bars: Bars = None,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[Machine]:
     """Start the variant's emulator with these further arguments."""
     command = [
         variant.emulator, "-M", "virt", "-accel", "qtest", "-m", "16M", "-display", "none", "-nodefaults",
-        *board_options(variant, assigned), *options,
+        *board_options(variant, bars), *options,
     ]  # fmt: skip
-    with Emulator(command, messages, pass_fds) as emulator:
-        if assigned is None:
-            bars = [
-                (TESTDEV_SLOT, TESTDEV_LOWER_BAR, places.LOWER_BEGIN),
-                (TESTDEV_SLOT, TESTDEV_RAM_BAR, places.RAM_BEGIN),
-                (TESTDEV_SLOT, TESTDEV_UPPER_BAR, places.UPPER_BEGIN),
-            ]
-        else:
-            bars = [
+    descriptors = [bars.lower, bars.upper] if isinstance(bars, Unpinnable) else []
+    with Emulator(command, messages, [*pass_fds, *descriptors]) as emulator:
+        if isinstance(bars, Assigned):
+            placed = [
                 (LOWER_SLOT, IVSHMEM_MEMORY_BAR, places.LOWER_BEGIN),
                 (RAM_SLOT, IVSHMEM_MEMORY_BAR, places.RAM_BEGIN),
                 (UPPER_SLOT, IVSHMEM_MEMORY_BAR, places.UPPER_BEGIN),
             ]
-        for slot, bar, offset in bars:
+        else:
+            placed = [
+                (TESTDEV_SLOT, TESTDEV_LOWER_BAR, places.LOWER_BEGIN),
+                (TESTDEV_SLOT, TESTDEV_RAM_BAR, places.RAM_BEGIN),
+                (TESTDEV_SLOT, TESTDEV_UPPER_BAR, places.UPPER_BEGIN),
+            ]
+        for slot, bar, offset in placed:
             pci.Function(emulator.qtest, slot).place_any_bar(bar, pci.LOW_MMIO + offset)
         yield Machine(
             emulator,

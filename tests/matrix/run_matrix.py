@@ -25,7 +25,7 @@ from matrix import jobs, selection, stores, table
 from matrix.cases import expected, expected_of_direct
 from matrix.dimensions import Case
 from matrix.jobs import Job, Outcome
-from matrix.machine import DIRECT, PATCHED, STOCK, Variant
+from matrix.machine import DIRECT, PATCHED, STOCK, Bars, Variant
 from matrix.runner import Runner
 
 HOURS = 3600.0
@@ -50,11 +50,11 @@ class Report:
 Progress = Callable[[Outcome], None]
 
 
-def run_on_host(todo: Sequence[Job], work: Path, progress: Progress) -> Report:
+def run_on_host(todo: Sequence[Job], work: Path, progress: Progress, bars: Bars = None) -> Report:
     """Carry the jobs out right here; the images are in the work folder."""
     report = Report()
     work.mkdir(parents=True, exist_ok=True)
-    runner = Runner(work, work, lambda _, device: work / f"{device.replace(', ', '-')}.img")
+    runner = Runner(work, work, lambda _, device: work / f"{device.replace(', ', '-')}.img", bars)
     for job in todo:
         for outcome in runner.run(job):
             report.outcomes.append(outcome)

@@ -24,7 +24,7 @@ from matrix.dimensions import (
 )
 from matrix.images import Image
 from matrix.jobs import Job, Outcome
-from matrix.machine import DIRECT, Assigned, Machine, Variant, machine
+from matrix.machine import DIRECT, Bars, Machine, Variant, machine
 
 # No request takes longer, even in the outer VM.
 ANSWER_SECONDS = 30.0
@@ -34,7 +34,7 @@ UNANSWERED_SECONDS = 3.0
 
 @dataclass
 class Runner:
-    """Where cases are carried out. `assigned` is None on the host, where the test device is the board.
+    """Where cases are carried out. On the host `bars` aren't assigned, but the test device's.
 
     `images` gives the file or device for the image of each storage device, in a given store.
     """
@@ -42,7 +42,7 @@ class Runner:
     scratch: Path
     messages_folder: Path
     images: Callable[[str, str], Path]
-    assigned: Assigned | None = None
+    bars: Bars = None
     _differences: list[str] = field(default_factory=list)
 
     def run(self, job: Job) -> Iterator[Outcome]:
@@ -65,7 +65,7 @@ class Runner:
                 for device in STORAGE_DEVICES
             }
             options = storage.options(disk, images)
-            with machine(variant, options, self.messages(variant), repr(disk), self.assigned) as running:
+            with machine(variant, options, self.messages(variant), repr(disk), self.bars) as running:
                 devices: dict[str, storage.StorageDevice] = {}
                 usable = True
                 while left and usable:
@@ -88,7 +88,7 @@ class Runner:
         while left:
             surroundings = others.Surroundings(self.scratch)
             options, descriptors = surroundings.options(), surroundings.descriptors()
-            with machine(variant, options, self.messages(variant), "others", self.assigned, descriptors) as running:
+            with machine(variant, options, self.messages(variant), "others", self.bars, descriptors) as running:
                 devices: dict[str, others.OtherDevice] = {}
                 usable = True
                 while left and usable:

@@ -31,6 +31,16 @@ def on_host_for_check(variants: Sequence[Variant]) -> list[Job]:
     return [job for job in jobs if job.cases]
 
 
+def on_host_unpinnable(patched: Variant, direct: Variant) -> list[Job]:
+    """All disks with O_DIRECT, and two without, where the test device's BARs can't be pinned; pointers: raw ones."""
+    buffered = Disk(FILE, "raw", "writeback", "threads")
+    chosen = [*disks(FILE, caches=O_DIRECT), buffered, Disk(FILE, "qcow2", "writeback", "threads")]
+    jobs = [_job(patched, disk, representative(storage_cases(disk))) for disk in chosen]
+    pointers = [*disks(FILE, ("raw",), O_DIRECT), buffered]
+    cases = {disk: filter(expected_of_direct, representative(storage_cases(disk))) for disk in pointers}
+    return jobs + [_job(direct, disk, list(cases[disk])) for disk in pointers]
+
+
 def in_vm(variants: Sequence[Variant]) -> list[Job]:
     """All combinations on the kernel's vfio-pci; of stock, only those that it answers: each other costs a machine."""
     everywhere = disks(BLOCK_DEVICE, ("raw",)) + disks(EXT4) + disks(SHARE, ("raw",))
