@@ -18,7 +18,8 @@ from bench.timed_emulator import symbols
 from drivers import pci
 from drivers.pages import PAGE, Pages
 from drivers.virtio import VirtioPci
-from machines.error import MachineError
+from machines import secret_memory
+from machines.error import MachineError, NotAvailable
 from machines.qtest_client import Emulator
 
 MIB = 1 << 20
@@ -29,8 +30,8 @@ DISK_HALF = 2 * PLACE_SIZE
 # The data in RAM begins where a huge page does; RAM is anonymous memory, as an operator has it.
 RAM_DATA = 0x4000_0000 + 2 * MIB
 RAM_MIB = 64
-BOUNCED_SLOT, DIRECT_SLOT, RINGS_SLOT, DISK_SLOT, SMALL_SLOT = range(3, 8)
-BOUNCED_BAR, DIRECT_BAR, RINGS_BAR, SMALL_BAR = (pci.HIGH_MMIO + i * 64 * MIB for i in range(4))
+BOUNCED_SLOT, DIRECT_SLOT, RINGS_SLOT, DISK_SLOT, SMALL_SLOT, UNPINNABLE_SLOT = range(3, 9)
+BOUNCED_BAR, DIRECT_BAR, RINGS_BAR, SMALL_BAR, UNPINNABLE_BAR = (pci.HIGH_MMIO + i * 64 * MIB for i in range(5))
 # The BAR with the memory, of the test device and of ivshmem.
 DATA_BAR = 2
 RINGS_SIZE = 16 * PAGE
@@ -41,6 +42,7 @@ RAISED_LIMIT = 64 * MIB
 
 RAM, SMALL_PAGES = "RAM", "RAM of small pages"
 BOUNCED, DIRECT, STOCK = "BAR", "BAR, x-ram-device-direct=on", "stock's BAR, x-max-bounce-buffer-size=64M"
+UNPINNABLE = "BAR that the kernel refuses to pin"
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,40 @@ def _set_up(command: Sequence[str], folder: Path, files: Sequence[int], shared: 
         yield Machine(emulator, polled, image, places)
 
 
+def lacks_unpinnable() -> str:
+    """Why there is no BAR that the kernel refuses to pin; nothing if there is."""
+    try:
+        os.close(secret_memory.new(PLACE_SIZE))
+    except NotAvailable as why:
+        return str(why)
+    return ""
+
+
+@contextmanager
+def _unpinnable() -> Iterator[tuple[list[int], list[str], list[Place]]]:
+    """The descriptors, the arguments and the places for such a BAR, none if there is none."""
+    if lacks_unpinnable():
+        yield [], [], []
+        return
+    memory = secret_memory.new(PLACE_SIZE)
+    device = f"ram-device-testdev,mem-size={PLACE_SIZE},mem-path=/dev/fdset/1,addr={UNPINNABLE_SLOT:x}.0"
+    try:
+        with secret_memory.mapped(memory, PLACE_SIZE) as mapped:
+            options = ["-add-fd", f"fd={memory},set=1", "-device", device]
+            yield [memory], options, [Place(UNPINNABLE, UNPINNABLE_BAR, mapped)]
+    finally:
+        os.close(memory)
+
+
 @contextmanager
 def patched(emulator: Path, folder: Path, image: Path, drive: Drive) -> Iterator[Machine]:
-    """With RAM, RAM that has no huge pages, as a BAR has none, a BAR, and a BAR that pointers are handed out into."""
+    """With RAM, RAM that has no huge pages, as a BAR has none, and three BARs.
+
+    Of these one, if it can be had, is such that the kernel refuses to pin its pages, and into one pointers are handed
+    out.
+    """
     with (
+        _unpinnable() as (descriptors, options, unpinnable),
         _shared_memory("rings", RINGS_SIZE) as (rings, shared),
         _shared_memory("small", PLACE_SIZE) as (small, small_memory),
         _shared_memory("bounced", PLACE_SIZE) as (bounced, bounced_memory),
@@ -139,18 +171,22 @@ def patched(emulator: Path, folder: Path, image: Path, drive: Drive) -> Iterator
         device = f"ram-device-testdev,mem-size={PLACE_SIZE},mem-path=/proc/self/fd/"
         command = [
             str(emulator), *_common_options(drive, image, rings, ""), *_ram_bar("small", SMALL_SLOT, PLACE_SIZE, small),
-            "-device", f"{device}{bounced},addr={BOUNCED_SLOT:x}.0",
+            "-device", f"{device}{bounced},addr={BOUNCED_SLOT:x}.0", *options,
             "-device", f"{device}{direct},addr={DIRECT_SLOT:x}.0,x-ram-device-direct=on",
         ]  # fmt: skip
         places = [
             Place(RAM, RAM_DATA, None),
             Place(SMALL_PAGES, SMALL_BAR, small_memory),
             Place(BOUNCED, BOUNCED_BAR, bounced_memory),
+            *unpinnable,
             Place(DIRECT, DIRECT_BAR, direct_memory),
         ]
-        with _set_up(command, folder, (rings, small, bounced, direct), shared, image, places) as machine:
-            for slot, address in ((SMALL_SLOT, SMALL_BAR), (BOUNCED_SLOT, BOUNCED_BAR), (DIRECT_SLOT, DIRECT_BAR)):
-                pci.Function(machine.emulator.qtest, slot).place_bar(DATA_BAR, address)
+        bars = {SMALL_PAGES: SMALL_SLOT, BOUNCED: BOUNCED_SLOT, DIRECT: DIRECT_SLOT, UNPINNABLE: UNPINNABLE_SLOT}
+        files = (rings, small, bounced, direct, *descriptors)
+        with _set_up(command, folder, files, shared, image, places) as machine:
+            for place in places:
+                if place.name in bars:
+                    pci.Function(machine.emulator.qtest, bars[place.name]).place_bar(DATA_BAR, place.address)
             yield machine
 
 

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import blk_speed, blk_table, in_process, routines
+from bench import blk_machine, blk_speed, blk_table, in_process, routines
 from bench.blk_speed import Effort
 from bench.polled_queue import DEPTH
 from bench.ratio import Comparison, table
@@ -73,6 +73,8 @@ def virtio_blk(given: argparse.Namespace) -> str:
     rows: list[blk_speed.Row] = []
     head = f"virtio-blk, {DEPTH} requests in flight, {given.disk_rounds} rounds"
     lines = [f"{head}: RAM's time by the place's, and the place's CPU time by RAM's", ""]
+    if lacking := blk_machine.lacks_unpinnable():
+        lines.append(f"skipped: {blk_machine.UNPINNABLE}: {lacking}")
     for start in starts:
         measured, skipped = blk_speed.compare(start, given.work, Effort(given.disk_rounds, ROUND_SECONDS))
         rows += measured

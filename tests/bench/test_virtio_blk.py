@@ -9,7 +9,7 @@ import pytest
 
 from bench import blk_speed
 from bench.blk_drives import DRIVES, NULL, Drive
-from bench.blk_machine import BOUNCED, DIRECT, RAM, SMALL_PAGES, STOCK
+from bench.blk_machine import BOUNCED, DIRECT, RAM, SMALL_PAGES, STOCK, UNPINNABLE, lacks_unpinnable
 from bench.blk_speed import SIZES, Effort, Row, Series
 from bench.blk_table import table
 from bench.ratio import KIB
@@ -34,6 +34,8 @@ def start(variant: str, folder: Path) -> blk_speed.Start:
 @pytest.mark.parametrize(("variant", "places"), [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("built_stock", {STOCK})])
 def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[str], tmp_path: Path) -> None:
     rows, skipped = blk_speed.compare(start(variant, tmp_path), tmp_path, SHORT)
+    if variant == "patched" and not lacks_unpinnable():
+        places = places | {UNPINNABLE}
     drives = [str(drive) for drive in (NULL, *DRIVES) if not any(text.startswith(f"{drive}:") for text in skipped)]
     assert len(drives) + len(skipped) == 1 + len(DRIVES)
     wanted = [
@@ -47,9 +49,11 @@ def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[
     assert {f"{place}: {drive}" for place in places for drive in drives} <= set(printed)
 
 
-@pytest.mark.parametrize("place", [RAM, SMALL_PAGES, BOUNCED, DIRECT])
+@pytest.mark.parametrize("place", [RAM, SMALL_PAGES, BOUNCED, UNPINNABLE, DIRECT])
 def test_bytes_that_are_not_moved_are_an_error(place: str, tmp_path: Path) -> None:
     """null-co says that it has done what it hasn't."""
+    if place == UNPINNABLE and (why := lacks_unpinnable()):
+        pytest.skip(why)
     with start("patched", tmp_path)(tmp_path, NULL) as machine:
         (chosen,) = (each for each in machine.places if each.name == place)
         with pytest.raises(MachineError, match="other bytes"):
