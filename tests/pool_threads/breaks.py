@@ -37,6 +37,58 @@ WAKING = {
         "    qatomic_set(waits, true);\n", f"    {LET_OTHERS_IN}\n    qatomic_set(waits, true);\n", "lost wake-up"),
 }
 
+SERVING = {
+    "who comes first takes what others wait for": Break(
+        ".is_awaited = budget->is_awaited,", ".is_awaited = false,", "is taken from, though somebody waits",
+        "three queues"),
+    "who waits is woken as soon as anything comes back": Break(
+        "budget->is_awaited &&\n               budget->used + budget->need <= ram_device_buffer_size)",
+        "budget->is_awaited)", "is awaited no longer, without being enough", "three queues"),
+    "what does not fit is granted": Break(
+        "    if (request->answer != RAM_DEVICE_GRANTED) {", "    if (request->answer == RAM_DEVICE_NEVER) {",
+        "bytes in use", "three queues"),
+}
+
+LEAVING = {
+    "a budget that is closed wakes": Break(
+        "    if (budget->is_closed) {\n        if (!budget->used) {\n            g_free(budget);\n        }\n"
+        "    } else if (",
+        "    if (budget->is_closed && !budget->used) {\n        g_free(budget);\n    } else if (",
+        "a bottom half that is deleted is scheduled", "a device that is unplugged while its queue waits"),
+    "a budget that is closed is kept": Break(
+        "    if (budget->is_closed) {\n        if (!budget->used) {",
+        "    if (budget->is_closed) {\n        if (false) {",
+        "allocations at the end", "a device that is unplugged while its queue waits"),
+    "a reference is kept": Break(
+        "        region_unref(mr);\n", "", "references to the device", "a device that is ejected under requests"),
+    "none is taken": Break(
+        "    memory_region_ref(mr);\n", "", "the last reference is dropped twice",
+        "a device that is ejected under requests"),
+    "two drop their references at once, and neither is the last": Break(
+        "        const uint32_t old = qatomic_cmpxchg(&mr->owner->ref, refs, refs - 1);\n",
+        "        const uint32_t old = refs + 0 * qatomic_cmpxchg(&mr->owner->ref, refs, refs);\n"
+        "        qatomic_dec(&mr->owner->ref);\n",
+        "the device isn't finalized", "a device that is ejected under requests"),
+    "the last reference is dropped where the buffer is given back": Break(
+        "        region_unref(mr);\n", "        memory_region_unref(mr);\n", "outside of the main loop",
+        "a queue that waits for a device that is ejected"),
+}
+
+REFUSED_BY_THE_HOST = {
+    "memory that there is none of is charged": Break(
+        "    buffer = buffer_new(pages);\n",
+        "    request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;\n    buffer = buffer_new(pages);\n"
+        "    if (buffer) {\n        request->budget->used -= (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;\n    }\n",
+        "bytes in use", "memory that the host refuses a client"),
+    "who was refused memory by the host waits": Break(
+        "        request->answer = RAM_DEVICE_NEVER;\n", "        request->answer = RAM_DEVICE_LATER;\n",
+        "the host has refused 1 times", "memory that the host refuses a queue"),
+    "a reference is taken before there is memory": Break(
+        "    buffer = buffer_new(pages);\n", "    memory_region_ref(mr);\n    buffer = buffer_new(pages);\n"
+        "    if (buffer) {\n        memory_region_unref(mr);\n    }\n",
+        "references to the device", "memory that the host refuses when a budget is full"),
+}
+
 SHARING = {
     "an address space's memory is given back by another one": Break(
         "buffer->has_data &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",

@@ -100,7 +100,12 @@ void explorer_at(const char *function, int line)
 
 void explorer_stop(const char *place)
 {
-    explorer_at(place, 0);
+    explorer_stop_at(place, 0);
+}
+
+void explorer_stop_at(const char *place, int number)
+{
+    explorer_at(place, number);
     stop(NULL, NULL);
 }
 

@@ -36,6 +36,9 @@ void explorer_add(const char *name, void (*act)(void *), void *opaque,
 /* Called by an actor: let others go first, if they want to */
 void explorer_stop(const char *place);
 
+/* The same, where a place has several states, which @number tells apart */
+void explorer_stop_at(const char *place, int number);
+
 /* Called by an actor: go on when @condition, given its opaque, says so */
 void explorer_stop_until(const char *place, bool (*condition)(void *));
 

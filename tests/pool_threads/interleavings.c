@@ -1,38 +1,49 @@
 /*
  * Who waits for memory of the pool is woken, in whatever order all is done
  *
- * Usage: interleavings SCENARIO [all]
+ * Usage: interleavings SCENARIO [all | turns]
  *
  * Queues do as virtqueue_pop_checked() and virtio_ram_device_bh(), clients as
  * dma_blk_cb() and address_space_unmap().  MAP_CLIENTS is a file with the
  * functions of system/physmem.c that keep the clients of an address space.
- * With "all", states that are the same aren't taken as one.
+ * With "all", states that are the same aren't taken as one.  With "turns" even
+ * requests of several pieces must have their turn soon.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "explorer.h"
 
+static void *host_mmap(void *at, size_t size, int may, int flags, int fd,
+                       off_t offset);
+static void at_exchange(uint32_t old);
+
 #define AT_GUARD explorer_at
+#define AT_EXCHANGE at_exchange
+#define AT_MMAP host_mmap
 #include "pool_source.h"
 #include MAP_CLIENTS
 #include "scenarios.h"
 
 #define PAGE RAM_DEVICE_PAGE_SIZE
-#define LIMIT (LIMIT_PAGES * PAGE)
-#define DEVICE_SIZE (64 * PAGE)
+#define DEVICE_SIZE (64 * RAM_DEVICE_CHUNK_SIZE)
 /* What the device has in its first byte, before and after it is written to */
 enum { BEFORE, WRITTEN };
 
 struct QEMUBH {
     bool is_scheduled;
+    bool is_deleted;
 };
 
 /* An actor in a run */
 typedef struct Running {
     const Actor *actor;
     unsigned request, piece;
+    unsigned turns; /* that its request has waited */
     bool waits;
+    bool is_reset;    /* gives up the request that waits */
+    bool is_unplugged;
+    bool has_ended;
     QEMUBH bh;
     RamDeviceRequest asked;
     void *buffers[REQUESTS][PIECES];
@@ -44,6 +55,28 @@ static Running running[ACTORS];
 static QEMUBH bhs[BUDGETS];
 static AddressSpace spaces[BUDGETS];
 static void *held; /* the buffer that others share, and read again */
+static bool counts_turns; /* that a request has waited */
+static unsigned most_turns; /* of one in all runs */
+
+/* The RAM device, as the memory map has it */
+static struct {
+    bool is_ejected;
+    unsigned readers; /* those who look for it there: RCU's part in QEMU */
+    bool is_finalized;
+} map_of_memory;
+
+/* What the main loop is to call */
+static struct {
+    QEMUBHFunc *cb;
+    void *opaque;
+    bool is_here;
+} main_loop;
+
+/* Memory that the host refuses */
+static struct {
+    bool is_short; /* the next time */
+    unsigned refusals, requests_failed;
+} host;
 
 void tell_state(void)
 {
@@ -52,17 +85,38 @@ void tell_state(void)
 
 void qemu_bh_schedule(QEMUBH *bh)
 {
+    if (bh->is_deleted) {
+        broken("a bottom half that is deleted is scheduled");
+    }
     bh->is_scheduled = true;
 }
 
 void fake_main_loop_run(QEMUBHFunc *cb, void *opaque)
 {
-    cb(opaque);
+    if (main_loop.cb) {
+        broken("the last reference is dropped twice");
+    }
+    main_loop.cb = cb;
+    main_loop.opaque = opaque;
 }
 
 void fake_device_finalize(FakeDevice *gone)
 {
-    broken("the device is finalized");
+    if (!main_loop.is_here) {
+        broken("the last reference is dropped outside of the main loop");
+    }
+    map_of_memory.is_finalized = true;
+}
+
+static void *host_mmap(void *at, size_t size, int may, int flags, int fd,
+                       off_t offset)
+{
+    if (host.is_short) {
+        host.is_short = false;
+        host.refusals++;
+        return MAP_FAILED;
+    }
+    return mmap(at, size, may, flags, fd, offset);
 }
 
 void explorer_unlocked(void)
@@ -76,10 +130,28 @@ static void copy_contents(void *to, const void *from, size_t len)
     memmove(to, from, len);
 }
 
+static bool has(ActorKind kind)
+{
+    for (unsigned i = 0; i < ACTORS; i++) {
+        if (scenario->actors[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Are there those who look at what is in a buffer, which state() has not? */
 static bool has_readers(void)
 {
-    return scenario->actors[0].kind == REFILLER;
+    return has(REFILLER);
+}
+
+/* Which reference is dropped first matters where any may be the last one */
+static void at_exchange(uint32_t old)
+{
+    if (has(EJECTOR)) {
+        explorer_stop_at("an exchange", old);
+    }
 }
 
 static bool wake_is_due(void *opaque)
@@ -97,6 +169,75 @@ static bool client_bh_is_scheduled(void *opaque)
     return ((Running *)opaque)->bh.is_scheduled;
 }
 
+static bool main_loop_has_work(void *opaque)
+{
+    return main_loop.cb;
+}
+
+static bool first_one_waits_or_has_ended(void *opaque)
+{
+    return running[0].waits || running[0].has_ended;
+}
+
+static bool nobody_reads_the_map(void *opaque)
+{
+    return !map_of_memory.readers;
+}
+
+static void run_main_loop(void *opaque)
+{
+    for (;;) {
+        QEMUBHFunc *cb;
+
+        explorer_stop_until("the main loop", main_loop_has_work);
+        cb = main_loop.cb;
+        main_loop.cb = NULL;
+        main_loop.is_here = true;
+        cb(main_loop.opaque);
+        main_loop.is_here = false;
+    }
+}
+
+/* As virtio_reset(): queues don't run meanwhile, though they may wait */
+static void run_resetter(void *opaque)
+{
+    explorer_stop_until("a reset", first_one_waits_or_has_ended);
+    if (running[0].waits) {
+        running[0].waits = false;
+        running[0].is_reset = true;
+    }
+}
+
+/* As virtio_cleanup() */
+static void run_unplugger(void *opaque)
+{
+    RamDeviceBudget *budget = budgets[running[0].actor->budget];
+
+    explorer_stop_until("an unplugging", first_one_waits_or_has_ended);
+    running[0].is_unplugged = true;
+    budgets[running[0].actor->budget] = NULL;
+    ram_device_budget_close(budget);
+    bhs[running[0].actor->budget] = (QEMUBH) { .is_deleted = true };
+    running[0].waits = false;
+}
+
+/* As what unrealizes a PCI device: it leaves the map, and then RCU calls */
+static void run_ejector(void *opaque)
+{
+    explorer_stop("an ejection");
+    map_of_memory.is_ejected = true;
+    explorer_stop_until("a grace period", nobody_reads_the_map);
+    main_loop.is_here = true;
+    memory_region_unref(&device.mr);
+    main_loop.is_here = false;
+}
+
+static void run_shortage(void *opaque)
+{
+    explorer_stop("a shortage");
+    host.is_short = true;
+}
+
 /* The bottom half of a budget, as virtio_ram_device_bh() */
 static void run_bh(void *opaque)
 {
@@ -111,12 +252,24 @@ static void run_bh(void *opaque)
     }
 }
 
+static uint64_t page_size(void)
+{
+    return scenario->chunks ? RAM_DEVICE_CHUNK_SIZE : PAGE;
+}
+
+/* As address_space_map_request() */
 static void *map(Running *self, const Piece *piece)
 {
-    hwaddr len = piece->pages * PAGE;
+    hwaddr len = piece->pages * page_size();
+    void *buffer = NULL;
 
-    return ram_device_map(&device.mr, piece->page * PAGE, &len,
-                          self->actor->is_write, &self->asked);
+    map_of_memory.readers++;
+    if (!map_of_memory.is_ejected) {
+        buffer = ram_device_map(&device.mr, piece->page * page_size(), &len,
+                                self->actor->is_write, &self->asked);
+    }
+    map_of_memory.readers--;
+    return buffer;
 }
 
 /* Unmap the first pieces of a request */
@@ -139,7 +292,33 @@ static unsigned pieces_of(const Running *self, unsigned request)
     return pieces;
 }
 
-/* As virtqueue_pop_checked(); false if the queue is reset */
+/*
+ * A request waits, once more.  Each other request may cost it two turns: it
+ * waits in front of it, and it is served before it.
+ */
+static void count_turn(Running *self)
+{
+    unsigned others = 0;
+
+    if (!counts_turns) {
+        return;
+    }
+    self->turns++;
+    most_turns = MAX(most_turns, self->turns);
+    for (unsigned i = 0; i < ACTORS; i++) {
+        const Running *other = &running[i];
+
+        for (unsigned j = 0; j < REQUESTS && other->actor; j++) {
+            others += other != self && pieces_of(other, j);
+        }
+    }
+    if (self->turns > 2 * others) {
+        broken("%s waits for the %uth time, for %u requests",
+               self->actor->name, self->turns, others);
+    }
+}
+
+/* As virtqueue_pop_checked(); false if there is no such request any longer */
 static bool pop(Running *self, bool overdraw)
 {
     const unsigned pieces = pieces_of(self, self->request);
@@ -161,16 +340,30 @@ static bool pop(Running *self, bool overdraw)
         if (self->piece == pieces) {
             return true;
         }
-        if (self->asked.answer != RAM_DEVICE_LATER || overdraw) {
-            broken("%s is answered %d", self->actor->name, self->asked.answer);
-        }
         unmap(self, self->request, self->piece);
+        switch (self->asked.answer) {
+        case RAM_DEVICE_GRANTED: /* but the device is ejected */
+            return false;
+        case RAM_DEVICE_NEVER:
+            host.requests_failed++;
+            return false;
+        case RAM_DEVICE_LATER:
+            if (overdraw) {
+                broken("%s must not wait, and is to", self->actor->name);
+            }
+        }
         if (ram_device_wait(&self->asked, &self->waits)) {
+            count_turn(self);
             if (self->actor->kind == RESET) {
                 self->waits = false;
+                self->is_unplugged = true;
                 return false;
             }
             explorer_stop_until("a wait", wake_is_due);
+            if (self->is_reset || self->is_unplugged) {
+                self->is_reset = false;
+                return false;
+            }
         }
     }
 }
@@ -183,8 +376,12 @@ static void run_queue(void *opaque)
     for (self->request = 0;
          self->request < REQUESTS && pieces_of(self, self->request);
          self->request++) {
+        self->turns = 0;
         if (!pop(self, overdraw && self->request)) {
-            return;
+            if (self->is_unplugged) {
+                break;
+            }
+            continue;
         }
         if (!self->actor->is_write) {
             ram_device_fill(self->buffers[self->request][0], PAGE);
@@ -203,6 +400,7 @@ static void run_queue(void *opaque)
         budgets[0] = NULL;
         ram_device_budget_close(budget);
     }
+    self->has_ended = true;
 }
 
 /* As dma_blk_cb(), address_space_map_ram_device(), address_space_unmap() */
@@ -270,14 +468,33 @@ static void run_reader(void *opaque)
     ram_device_unmap(buffer, false, 0);
 }
 
+/* The pool is as it was before there was any DMA */
+static void free_all_chunks(void)
+{
+    RamDeviceChunk *chunk, *next;
+
+    QTAILQ_FOREACH_SAFE(chunk, &pool.chunks, next, next) {
+        chunk_free(chunk);
+    }
+}
+
 static void begin(void)
 {
     static void (*const runs[])(void *) = {
         [QUEUE] = run_queue, [CLIENT] = run_client, [RESET] = run_queue,
         [REFILLER] = run_reader, [NEWCOMER] = run_reader,
-        [REMOVER] = run_reader,
+        [REMOVER] = run_reader, [RESETTER] = run_resetter,
+        [UNPLUGGER] = run_unplugger, [EJECTOR] = run_ejector,
+        [SHORTAGE] = run_shortage,
     };
 
+    device.owner.ref = 1;
+    memset(&map_of_memory, 0, sizeof(map_of_memory));
+    memset(&main_loop, 0, sizeof(main_loop));
+    memset(&host, 0, sizeof(host));
+    if (scenario->chunks) {
+        free_all_chunks();
+    }
     memset(running, 0, sizeof(running));
     memset(bhs, 0, sizeof(bhs));
     for (unsigned i = 0; i < BUDGETS; i++) {
@@ -304,6 +521,9 @@ static void begin(void)
             explorer_add(actor->name, runs[actor->kind], &running[i], false);
         }
     }
+    if (has(EJECTOR)) {
+        explorer_add("main loop", run_main_loop, NULL, true);
+    }
     if (has_readers()) {
         RamDeviceRequest request = { .budget = budgets[0] };
         hwaddr len = PAGE;
@@ -327,8 +547,16 @@ static void end(void)
         }
     }
     check_that_nothing_is_left();
-    if (device.owner.ref != 1) {
-        broken("%u references to the device are left", device.owner.ref - 1);
+    if (device.owner.ref != !has(EJECTOR)) {
+        broken("%u references to the device are left",
+               device.owner.ref - !has(EJECTOR));
+    }
+    if (has(EJECTOR) != map_of_memory.is_finalized || main_loop.cb) {
+        broken("the device isn't finalized");
+    }
+    if (!has(CLIENT) && host.refusals != host.requests_failed) {
+        broken("%u requests have failed, and the host has refused %u times",
+               host.requests_failed, host.refusals);
     }
 }
 
@@ -343,7 +571,7 @@ static uint64_t state(void)
 {
     uint64_t hash = 0, buffers = 0;
 
-    for (unsigned i = 0; i < ACTORS + BUDGETS; i++) {
+    for (unsigned i = 0; i < ACTORS + BUDGETS + 1; i++) {
         hash = mixed(hash, explorer_place(i));
     }
     for (unsigned i = 0; i < ACTORS; i++) {
@@ -353,6 +581,16 @@ static uint64_t state(void)
         hash = mixed(hash, self->asked.held << 20 | self->asked.need);
         hash = mixed(hash, self->asked.answer << 4 | self->waits << 1 |
                            self->bh.is_scheduled);
+        hash = mixed(hash, self->turns << 3 | self->is_reset << 2 |
+                           self->is_unplugged << 1 | self->has_ended);
+    }
+    hash = mixed(hash, device.owner.ref << 8 | map_of_memory.readers);
+    hash = mixed(hash, map_of_memory.is_ejected << 2 | !!main_loop.cb);
+    if (scenario->chunks) {
+        hash = mixed(hash, g_hash_table_size(pool.by_address) << 8 |
+                           pool.free_chunks);
+        hash = mixed(hash, host.requests_failed << 8 | host.refusals << 1 |
+                           host.is_short);
     }
     for (unsigned i = 0; i < BUDGETS; i++) {
         const RamDeviceBudget *budget = budgets[i];
@@ -387,11 +625,28 @@ static uint64_t state(void)
     return mixed(hash, buffers);
 }
 
+/*
+ * Two requests that have a piece each may refuse each other the next one, give
+ * back what they have, and begin again.  Nothing but their timing ends that.
+ */
+static bool have_several_pieces(void)
+{
+    for (unsigned i = 0; i < ACTORS; i++) {
+        for (unsigned j = 0; j < REQUESTS; j++) {
+            if (scenario->actors[i].requests[j][1].pages) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
+    const char *how;
+
     Exploration exploration = { .begin = begin, .end = end };
 
-    ram_device_buffer_size = LIMIT;
     fake_device_init(&device, DEVICE_SIZE);
     for (unsigned i = 0; i < ARRAY_SIZE(scenarios); i++) {
         Explored explored;
@@ -400,9 +655,13 @@ int main(int argc, char **argv)
         if (strcmp(scenario->name, argv[1])) {
             continue;
         }
-        exploration.state = argc > 2 || has_readers() ? NULL : state;
+        ram_device_buffer_size = LIMIT_PAGES * page_size();
+        how = argc > 2 ? argv[2] : "";
+        counts_turns = !strcmp(how, "turns") || !have_several_pieces();
+        exploration.state = !strcmp(how, "all") || has_readers() ? NULL : state;
         explored = explore(&exploration);
-        printf("%u runs, %u states\n", explored.runs, explored.states);
+        printf("%u runs, %u states, %u turns\n", explored.runs,
+               explored.states, most_turns);
         return 0;
     }
     broken("no scenario %s", argv[1]);

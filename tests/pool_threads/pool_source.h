@@ -32,6 +32,17 @@ static void copy_contents(void *to, const void *from, size_t len);
 #define AT_GUARD(function, line)
 #endif
 
+/* And between reading a reference count and changing it */
+#ifdef AT_EXCHANGE
+static uint32_t exchanged_later(uint32_t *at, uint32_t old, uint32_t becomes)
+{
+    AT_EXCHANGE(old);
+    return qatomic_cmpxchg(at, old, becomes);
+}
+#undef qatomic_cmpxchg
+#define qatomic_cmpxchg exchanged_later
+#endif
+
 /* Allocations of the pool that haven't been freed */
 static int pool_allocations;
 
@@ -60,23 +71,47 @@ static void counted_free(void *memory)
 #define WITH_QEMU_LOCK_GUARD(x)                                              \
     AT_GUARD(__func__, __LINE__);                                            \
     WITH_QEMU_LOCK_GUARD_((x), glue(qemu_lockable_auto, __COUNTER__))
+#ifdef AT_MMAP
+#define mmap AT_MMAP
+#endif
 #include POOL_SOURCE
 #undef g_free
 #undef memcpy
+#undef mmap
 
 /* Budgets that must be as they should whenever the pool is unlocked */
 #define BUDGETS 3
 static RamDeviceBudget *budgets[BUDGETS];
 static bool overdraws[BUDGETS]; /* has requests that must not wait */
 
-/* C9: bounded memory; and who waits is woken as soon as there is enough */
+/* What they were when the pool was unlocked last */
+static struct {
+    uint64_t used;
+    bool is_awaited;
+} before[BUDGETS];
+
+/*
+ * C9: bounded memory; who waits is woken as soon as there is enough, and not
+ * before; and until then nobody else takes any, so that it gets enough
+ */
 static void check_budgets(void)
 {
     for (int i = 0; i < BUDGETS; i++) {
         const RamDeviceBudget *budget = budgets[i];
+        const uint64_t used_before = before[i].used;
+        const bool was_awaited = before[i].is_awaited;
 
+        before[i].used = budget ? budget->used : 0;
+        before[i].is_awaited = budget && budget->is_awaited;
         if (!budget) {
             continue;
+        }
+        if (was_awaited && budget->used > used_before && !overdraws[i]) {
+            broken("budget %d is taken from, though somebody waits", i);
+        }
+        if (was_awaited && !budget->is_awaited &&
+            budget->used + budget->need > ram_device_buffer_size) {
+            broken("budget %d is awaited no longer, without being enough", i);
         }
         if (budget->used > ram_device_buffer_size << overdraws[i]) {
             broken("budget %d has %" PRIu64 " bytes in use", i, budget->used);
