@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which of these files are collected when only quick tests are wanted."""
+"""Which of these files are collected when only quick tests, or only exhaustive ones, are wanted."""
 
 from __future__ import annotations
 
@@ -10,4 +10,5 @@ import pytest
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Not test_crate.py then: it asks cargo which tests there are, and cargo builds the crates to say so."""
-    return True if collection_path.name == "test_crate.py" and config.getoption("markexpr") == "quick" else None
+    has_none = config.getoption("markexpr") in ("quick", "exhaustive")
+    return True if collection_path.name == "test_crate.py" and has_none else None

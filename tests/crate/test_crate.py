@@ -66,13 +66,19 @@ def crates() -> list[Crate]:
     return listed or [Crate(f"(none found: {described.stderr})", True, "")]
 
 
+def names_of_tests(crate: str, *which: str) -> list[str]:
+    """The names of a crate's tests."""
+    done = subprocess.run(["cargo", "test", "--quiet", "--package", crate, "--lib", "--", "--list", *which], cwd=RUST,
+                          text=True, capture_output=True, check=False)
+    return re.findall(r"^(\S+): test$", done.stdout, re.MULTILINE)
+
+
 def cargo_tests() -> list[ParameterSet]:
-    """All tests in the workspace, each with its crate."""
+    """All tests in the workspace, each with its crate, but for those that test_exhaustive.py runs."""
     tests = []
     for crate in filter(attrgetter("has_unit_tests"), crates()):
-        listed = subprocess.run(["cargo", "test", "--quiet", "--package", crate.name, "--lib", "--", "--list"],
-                                cwd=RUST, text=True, capture_output=True, check=False)
-        names = re.findall(r"^(\S+): test$", listed.stdout, re.MULTILINE) or ["(none found)"]
+        every, ignored = names_of_tests(crate.name), names_of_tests(crate.name, "--ignored")
+        names = [name for name in every if name not in ignored] or ["(none found)"]
         tests += [pytest.param(crate.name, name, marks=crate.skip(), id=f"{crate.name}-{name}") for name in names]
     return tests
 

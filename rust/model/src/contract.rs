@@ -43,7 +43,7 @@ pub fn begins_at_the_end(source: usize, destination: usize, len: usize) -> bool 
 /// beside the source.
 pub fn config() -> Config {
     Config {
-        cases: 1000,
+        cases: if cfg!(miri) { 5 } else { 1000 },
         failure_persistence: None,
         ..Config::default()
     }

@@ -15,6 +15,8 @@
 //!   `write_unaligned()`.
 //! * `arch` and `ffi` are assembly or call it.  Tests that need the
 //!   real machine are in the crate itself.
+//!
+//! [`exhaustive`] draws nothing: it goes through all that is within its bounds.
 
 #![cfg(test)]
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -22,6 +24,7 @@
 mod contract;
 mod copy;
 mod device;
+mod exhaustive;
 mod ffi;
 mod plan;
 mod policy;
