@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is installed in the chroot, by dpkg; and apt, which changes it. It runs in there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from machines.error import MachineError
+from packages.features import Features
+
+OURS_MARK = "+ramdev"
+SOURCES = Path("/etc/apt/sources.list.d/ours.list")
+# Where a package's version is written into what it depends on, Debian's and ours are the same.
+VERSION = re.compile(r"\+ramdev\d+")
+DEPENDENCIES = ("Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Replaces", "Provides")
+
+
+def apt(*words: str) -> str:
+    """Run apt-get, which must not remove anything unless it is told to."""
+    return command("apt-get", "--yes", "-qq", "-o", "Dpkg::Use-Pty=0", *words)
+
+
+def command(*words: str) -> str:
+    """What a program prints; MachineError if it fails."""
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MachineError(f"{' '.join(words)} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def versions() -> dict[str, str]:
+    """The packages of QEMU's source package, and their versions."""
+    form = "${source:Package} ${Package} ${Version} ${db:Status-Status}\n"
+    lines = (line.split() for line in command("dpkg-query", "-W", "-f", form).splitlines())
+    return {name: version for source, name, version, status in lines if source == "qemu" and status == "installed"}
+
+
+def features(packages: Sequence[str]) -> Features:
+    """Their files and dependencies."""
+    found: Features = {}
+    for package in packages:
+        found[f"files of {package}"] = set(command("dpkg", "-L", package).splitlines())
+        fields = ((field, command("dpkg-query", "-W", "-f", f"${{{field}}}", package)) for field in DEPENDENCIES)
+        found[f"dependencies of {package}"] = {
+            f"{field}: {VERSION.sub('', one.strip())}" for field, value in fields for one in value.split(",") if one
+        }
+    return found
+
+
+def contents(packages: Sequence[str]) -> dict[str, str]:
+    """The checksum of each of their files, what a link leads to, and what dpkg says of the package."""
+    found: dict[str, str] = {}
+    for package in packages:
+        found[package] = command("dpkg-query", "-s", package)
+        for name in command("dpkg", "-L", package).splitlines():
+            path = Path(name)
+            if path.is_symlink():
+                found[name] = str(path.readlink())
+            elif path.is_file():
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            else:
+                found[name] = "folder" if path.is_dir() else "missing"
+    return found
+
+
+def offer(folder: Path) -> None:
+    """Make apt know the packages in the folder, as a host's administrator would."""
+    index = command("sh", "-c", f"cd {folder} && apt-ftparchive packages .")
+    (folder / "Packages").write_text(index)
+    SOURCES.write_text(f"deb [trusted=yes] file:{folder} ./\n")
+    apt("update")
+
+
+def withdraw() -> None:
+    """Make apt forget them."""
+    SOURCES.unlink()
+    apt("update")
