@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A minimal Debian in a folder, entered with mounts and processes of its own: when a command ends, nothing of it is left.
+"""A minimal Debian in a folder, entered with mounts and processes of its own, which end with the command.
 
 It needs root. It has its own /dev, without /dev/kvm, so that each run of the checks is the same, and no systemd.
 """
@@ -44,6 +44,12 @@ mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
+# A host that has an IOMMU and VFIO, for all that libvirt looks at before it writes a command line.
+if [ -d sys/kernel/iommu_groups ]; then
+    mount -t tmpfs tmpfs sys/kernel/iommu_groups
+    mkdir sys/kernel/iommu_groups/0 dev/vfio
+    mknod -m 666 dev/vfio/vfio c 10 196
+fi
 while [ "$1" != -- ]; do
     mkdir -p "./$2"
     mount --bind "$1" "./$2"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from machines.error import MachineError, NotAvailable
 from packages import clients, domains, guests, libvirt, moves
 from packages.domains import Wanted
 from packages.guests import Guest
@@ -120,6 +121,8 @@ def override(guest: Guest, *, must_know: bool) -> str:
 
     There is no device to pass through, so libvirt only says what it would start.
     """
+    if not Path("/dev/vfio/vfio").exists():
+        raise NotAvailable("libvirt writes no such command line where the kernel knows of no IOMMU")
     wanted = Wanted("override", guest, devices=domains.GPU, qemu=domains.GPU_OVERRIDE)
     file = SCRATCH / "override.xml"
     file.write_text(wanted.xml)
@@ -144,7 +147,7 @@ def test_device(guest: Guest, *, must_have: bool) -> str:
         if not must_have:
             try:
                 start(domain)
-            except libvirt.MachineError as refusal:
+            except MachineError as refusal:
                 require("'ram-device-testdev' is not a valid device model name" in str(refusal), str(refusal))
                 return "no such device"
             require(False, "it has the test device")

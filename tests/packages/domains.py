@@ -26,7 +26,9 @@ NUMATUNE = """
 </numatune>"""
 VNC_PASSWORD, SPICE_PASSWORD = "nebulous", "spicy"
 VNC = f"""
-<graphics type='vnc' port='5910' autoport='no' passwd='{VNC_PASSWORD}'><listen type='address' address='127.0.0.1'/></graphics>
+<graphics type='vnc' port='5910' autoport='no' passwd='{VNC_PASSWORD}'>
+  <listen type='address' address='127.0.0.1'/>
+</graphics>
 <video><model type='virtio'/></video>"""
 SPICE = f"""
 <graphics type='spice' port='5911' autoport='no' passwd='{SPICE_PASSWORD}'>

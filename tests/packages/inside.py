@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from machines.error import MachineError
-from packages import domain_checks, expected, features, installed, libvirt, moves
+from packages import domain_checks, expected, features, gpu_memory, installed, libvirt, moves
 from packages.domains import Wanted
 from packages.features import Features
 from packages.guests import Guest
@@ -36,15 +36,10 @@ class Inside:
     def __init__(self, packages: Path, guest_files: Path) -> None:
         self.checks = Checks()
         self.packages = packages
+        self.gpu_files = guest_files / gpu_memory.NAME
         self.guests = {architecture: Guest(architecture, guest_files) for architecture in ARCHITECTURES}
         self.debians = installed.versions()
-        self.offered = {
-            name: version
-            for name, version in (
-                installed.command("dpkg-deb", "--show", "--showformat=${Package} ${Version}", str(file)).split()
-                for file in packages.glob("*.deb")
-            )
-        }
+        self.offered = installed.versions_of(packages.glob("*.deb"))
 
     def run(self) -> None:
         """Everything."""
@@ -62,6 +57,8 @@ class Inside:
             self.compare(capabilities, self.capabilities())
             self.restored_by(OURS, DEBIANS)
             self.domains(OURS)
+            self.check(RAM_DEVICES, "aarch64: GPU memory as system RAM",
+                       functools.partial(gpu_memory.check, self.gpu_files, domain_checks.SCRATCH))  # fmt: skip
             self.version()
             self.moves()
             self.saved_by(OURS)
@@ -75,6 +72,7 @@ class Inside:
 
     def keep_aside(self) -> None:
         """Debian's packages, unpacked besides, for when ours are installed."""
+        installed.apt("update")
         ASIDE.mkdir(parents=True)
         for name, version in self.debians.items():
             installed.command("sh", "-c", f"cd /var/tmp && apt-get -qq download {name}={version}")
@@ -155,7 +153,7 @@ class Inside:
                 what = f"{architecture}: {_saving(way)} by {saved_by}, restored"
                 self.check(CHANGES, what, functools.partial(_restore, way, guest), who)
 
-    def running(self) -> "_Running":
+    def running(self) -> _Running:
         """A domain that Debian's emulator runs."""
         return _Running(self.guests["x86_64"])
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from machines.error import MachineError
@@ -37,6 +37,12 @@ def versions() -> dict[str, str]:
     form = "${source:Package} ${Package} ${Version} ${db:Status-Status}\n"
     lines = (line.split() for line in command("dpkg-query", "-W", "-f", form).splitlines())
     return {name: version for source, name, version, status in lines if source == "qemu" and status == "installed"}
+
+
+def versions_of(archives: Iterable[Path]) -> dict[str, str]:
+    """The packages in the archives, and their versions."""
+    form = "--showformat=${Package} ${Version}"
+    return dict(command("dpkg-deb", "--show", form, str(archive)).split() for archive in archives)
 
 
 def features(packages: Sequence[str]) -> Features:

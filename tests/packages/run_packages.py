@@ -4,9 +4,9 @@
 
     run_packages.py --packages FOLDER --work FOLDER
 
-The folder of packages is what `make deb` leaves for this machine's architecture. It needs root, mmdebstrap, and 2 GB of
+The folder of packages is what `make deb` leaves for this machine's architecture. It needs root, mmdebstrap, and 4 GB of
 disk. WORK/debian.tar, a Debian 13 with libvirt and Debian's own QEMU, is made where it is missing; remove it to get
-Debian's newest. Neither KVM nor AppArmor is in there, so nothing is said of them. Exit status: 0 if all is as it must be.
+Debian's newest. Exit status: 0 if all is as it must be.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ import sys
 import time
 from pathlib import Path
 
+# All that it imports is below tests/ or in scripts/.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from debian_packages import ARCHITECTURES
 from machines.error import MachineError, NotAvailable
-from packages import chroot, guests, results
+from packages import chroot, gpu_memory, guests, results
 from packages.results import Result
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QEMU = ("qemu-system-arm", "qemu-system-x86", "qemu-utils", "qemu-block-extra", "qemu-system-gui", "qemu-guest-agent",
         "qemu-system-modules-spice", "qemu-system-modules-opengl")  # fmt: skip
 LIBVIRT = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "swtpm", "swtpm-tools")
-FOR_THE_CHECKS = ("python3", "procps", "openssl", "apt-utils", "ca-certificates")
+FOR_THE_CHECKS = ("python3", "procps", "openssl", "apt-utils", "ca-certificates", "e2fsprogs")
 NOT_RUN = {
     "AppArmor's profile of each domain": "a folder has no kernel of its own, and this machine's need not have AppArmor",
     "KVM": "/dev/kvm isn't in the folder: domains are emulated, so that every machine finds the same",
@@ -72,6 +76,10 @@ def checked(packages: list[Path], work: Path, say: results.Say) -> tuple[list[Re
     for package in packages:
         shutil.copy(package, offered)
     guests.make(guest_files)
+    try:
+        gpu_memory.make(guest_files / gpu_memory.NAME)
+    except NotAvailable as reason:
+        say(f"no guest with GPU memory: {reason}")
     if not archive.exists():
         say("making a Debian with libvirt and Debian's QEMU")
         chroot.make_archive(archive, (*QEMU, *LIBVIRT, *FOR_THE_CHECKS))
