@@ -108,8 +108,12 @@ class Chroot:
         with subprocess.Popen(self.command(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                               text=True, errors="replace") as process:  # fmt: skip
             assert process.stdout is not None
-            for line in process.stdout:
-                on_line(line.rstrip("\n"))
+            try:
+                for line in process.stdout:
+                    on_line(line.rstrip("\n"))
+            except BaseException:
+                process.kill()  # and with it all that runs in there
+                raise
         return process.returncode
 
 

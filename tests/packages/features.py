@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from packages.qmp import Qmp
@@ -44,9 +44,11 @@ def of(emulator: Sequence[str], architecture: str) -> Features:
     return {f"{architecture}: {topic}": lines for topic, lines in found.items()}
 
 
-def of_qemu_img(program: str = "qemu-img") -> Features:
-    """What qemu-img has."""
-    return {"qemu-img --help": printed([program, "--help"])}
+def of_qemu_img(drivers: Iterable[str]) -> Features:
+    """What qemu-img has, and what each driver, which may be in a module, says when it isn't told what to open."""
+    opened = {f"{driver}: {line}" for driver in drivers
+              for line in printed(["qemu-img", "info", "--image-opts", f"driver={driver}"])}  # fmt: skip
+    return {"qemu-img --help": printed(["qemu-img", "--help"]), "qemu-img: drivers": opened}
 
 
 def printed(command: Sequence[str]) -> set[str]:

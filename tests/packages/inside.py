@@ -86,7 +86,9 @@ class Inside:
         found: Features = {}
         for architecture in ARCHITECTURES:
             found |= features.of([f"/usr/bin/qemu-system-{architecture}"], architecture)
-        return found | features.of_qemu_img() | installed.features([*self.debians])
+        drivers = sorted(found["x86_64: block drivers"])
+        packages = [*self.debians]
+        return found | features.of_qemu_img(drivers) | installed.features(packages) | installed.programs(packages)
 
     def capabilities(self) -> Features:
         """What libvirt makes of the emulators."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from machines.error import MachineError
+from packages import hardening
 from packages.features import Features
 
 OURS_MARK = "+ramdev"
@@ -55,6 +56,13 @@ def features(packages: Sequence[str]) -> Features:
             f"{field}: {VERSION.sub('', one.strip())}" for field, value in fields for one in value.split(",") if one
         }
     return found
+
+
+def programs(packages: Sequence[str]) -> Features:
+    """How their programs and modules were built."""
+    names = (Path(name) for package in packages for name in command("dpkg", "-L", package).splitlines())
+    files = (path for path in names if path.is_file() and not path.is_symlink())
+    return {"programs and modules": {f"{path}: {word}" for path in files for word in hardening.of(path)}}
 
 
 def contents(packages: Sequence[str]) -> dict[str, str]:

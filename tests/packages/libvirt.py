@@ -22,7 +22,7 @@ SETTINGS = """
 stdio_handler = "file"
 seccomp_sandbox = 1
 """
-TIMEOUT, POLL_SECONDS = 300.0, 0.2
+TIMEOUT, POLL_SECONDS = 1200.0, 0.2
 
 
 def configure() -> None:

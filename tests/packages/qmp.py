@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from machines.error import MachineError
 
-TIMEOUT = 300.0
+TIMEOUT = 1200.0
 POLL_SECONDS = 0.1
 
 

@@ -15,6 +15,7 @@ import argparse
 import json
 import platform
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> int:
     if not packages:
         parser.error(f"{chosen.packages} has no packages for {architecture}: run make deb")
     begun = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # ends what runs in the folder, and removes it
 
     def say(text: str) -> None:
         print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
