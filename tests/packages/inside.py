@@ -24,7 +24,6 @@ from packages.results import CHANGES, DEBIANS, DOMAINS, FEATURES, OURS, RAM_DEVI
 
 ARCHITECTURES = ("x86_64", "aarch64")
 ASIDE = Path("/opt/debian")
-SERIES = "RAM device series"
 # A module that Debian's packages have apart from the emulator, and that no domain here has loaded before.
 MODULE_DEVICE = {"driver": "usb-redir", "id": "late", "chardev": "late"}
 KEPT, SAVED, RUNNING = "kept", "saved", "running"
@@ -51,7 +50,7 @@ class Inside:
             self.domains(DEBIANS)
             self.saved_by(DEBIANS)
             with self.running() as domain:
-                self.check(CHANGES, "Debian's to ours, by apt-get upgrade", self.upgrade)
+                self.check(CHANGES, "Debian's to ours, as docs/packages.md says", self.upgrade)
                 self.check(CHANGES, "a domain that runs meanwhile", functools.partial(self.lives_on, domain))
             self.compare(before, self.features())
             self.compare(capabilities, self.capabilities())
@@ -62,7 +61,7 @@ class Inside:
             self.version()
             self.moves()
             self.saved_by(OURS)
-            self.check(CHANGES, "ours to Debian's, by apt-get install", functools.partial(self.downgrade, files))
+            self.check(CHANGES, "ours to Debian's, as docs/packages.md says", functools.partial(self.downgrade, files))
             self.restored_by(DEBIANS, OURS)
 
     def check(self, table: str, what: str, check: Callable[[], str], who: str = OURS) -> None:
@@ -124,8 +123,7 @@ class Inside:
 
     def upgrade(self) -> str:
         """Ours over Debian's."""
-        installed.offer(self.packages)
-        installed.apt("upgrade")
+        installed.do(installed.documented()[0], self.packages)
         now = installed.versions()
         require({*now} == {*self.debians}, f"installed are {[*now]}, not {[*self.debians]}")
         old = {name: version for name, version in now.items() if self.offered.get(name, version) != version}
@@ -134,9 +132,7 @@ class Inside:
 
     def downgrade(self, files: dict[str, str]) -> str:
         """Debian's over ours; nothing of ours is left."""
-        installed.withdraw()
-        wanted = [f"{name}={version}" for name, version in self.debians.items()]
-        installed.apt("--allow-downgrades", "install", *wanted)
+        installed.do(installed.documented()[1], self.packages)
         now = installed.contents([*self.debians])
         different = [name for name in {*files, *now} if files.get(name) != now.get(name)]
         require(not different, f"{len(different)} differ: {sorted(different)[:5]}")
@@ -246,7 +242,7 @@ def _restore(way: str, guest: Guest) -> str:
 
 def _version(architecture: str) -> str:
     said = installed.command(f"/usr/bin/qemu-system-{architecture}", "--version").splitlines()[0]
-    require(SERIES in said, f"it says {said!r}")
+    require(installed.OURS_MARK in said, f"it says {said!r}")
     return said
 
 

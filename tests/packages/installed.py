@@ -14,14 +14,15 @@ from packages import hardening
 from packages.features import Features
 
 OURS_MARK = "+ramdev"
-SOURCES = Path("/etc/apt/sources.list.d/ours.list")
+PAGE = Path(__file__).resolve().parents[2] / "docs/packages.md"
+ASSUME_YES = Path("/etc/apt/apt.conf.d/assume-yes")
 # Where a package's version is written into what it depends on, Debian's and ours are the same.
 VERSION = re.compile(r"\+ramdev\d+")
 DEPENDENCIES = ("Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Replaces", "Provides")
 
 
 def apt(*words: str) -> str:
-    """Run apt-get, which must not remove anything unless it is told to."""
+    """Run apt-get."""
     return command("apt-get", "--yes", "-qq", "-o", "Dpkg::Use-Pty=0", *words)
 
 
@@ -81,15 +82,19 @@ def contents(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def offer(folder: Path) -> None:
-    """Make apt know the packages in the folder, as a host's administrator would."""
-    index = command("sh", "-c", f"cd {folder} && apt-ftparchive packages .")
-    (folder / "Packages").write_text(index)
-    SOURCES.write_text(f"deb [trusted=yes] file:{folder} ./\n")
-    apt("update")
+def documented() -> tuple[str, str]:
+    """The commands that docs/packages.md has for installing, and for going back."""
+    _, _, section = PAGE.read_text().partition("\n## Install them, and go back\n")
+    blocks = re.findall(r"(?:^    .*\n)+", section.partition("\n## ")[0], re.MULTILINE)
+    if len(blocks) != 2:
+        raise MachineError(f"{PAGE} has {len(blocks)} blocks of commands where installing and going back are 2")
+    return blocks[0], blocks[1]
 
 
-def withdraw() -> None:
-    """Make apt forget them."""
-    SOURCES.unlink()
-    apt("update")
+def do(documented_commands: str, folder: Path) -> None:
+    """Carry the documented commands out, for packages in that folder."""
+    ASSUME_YES.write_text('APT::Get::Assume-Yes "true";\n')
+    try:
+        command("sh", "-e", "-c", documented_commands.replace("FOLDER", str(folder)))
+    finally:
+        ASSUME_YES.unlink()

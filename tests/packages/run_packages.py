@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shutil
 import signal
 import sys
 import time
@@ -33,7 +32,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 QEMU = ("qemu-system-arm", "qemu-system-x86", "qemu-utils", "qemu-block-extra", "qemu-system-gui", "qemu-guest-agent",
         "qemu-system-modules-spice", "qemu-system-modules-opengl")  # fmt: skip
 LIBVIRT = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "swtpm", "swtpm-tools")
-FOR_THE_CHECKS = ("python3", "procps", "openssl", "apt-utils", "ca-certificates", "e2fsprogs")
+FOR_THE_CHECKS = ("python3", "procps", "openssl", "ca-certificates", "e2fsprogs")
 NOT_RUN = {
     "AppArmor's profile of each domain": "a folder has no kernel of its own, and this machine's need not have AppArmor",
     "KVM": "/dev/kvm isn't in the folder: domains are emulated, so that every machine finds the same",
@@ -48,9 +47,8 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder for the Debian, the guests and the log")
     chosen = parser.parse_args()
     architecture = ARCHITECTURES.get(platform.machine(), platform.machine())
-    packages = [file for kind in (architecture, "all") for file in chosen.packages.glob(f"*_{kind}.deb")]
-    if not packages:
-        parser.error(f"{chosen.packages} has no packages for {architecture}: run make deb")
+    if not [*chosen.packages.glob(f"*_{architecture}.deb")] or not (chosen.packages / "Packages").is_file():
+        parser.error(f"{chosen.packages} is no repository of packages for {architecture}: run make deb")
     begun = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # ends what runs in the folder, and removes it
@@ -59,7 +57,7 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
 
     try:
-        found, status = checked(packages, chosen.work.resolve(), say)
+        found, status = checked(chosen.packages.resolve(), chosen.work.resolve(), say)
     except NotAvailable as reason:
         parser.exit(1, f"the packages can't be checked here: {reason}\n")
     except MachineError as error:
@@ -71,13 +69,9 @@ def main() -> int:
     return 1 if wrong or status or not found else 0
 
 
-def checked(packages: list[Path], work: Path, say: results.Say) -> tuple[list[Result], int]:
+def checked(packages: Path, work: Path, say: results.Say) -> tuple[list[Result], int]:
     """All results, and the exit status of what has found them."""
-    archive, offered, guest_files = work / "debian.tar", work / "packages", work / "guests"
-    shutil.rmtree(offered, ignore_errors=True)
-    offered.mkdir(parents=True)
-    for package in packages:
-        shutil.copy(package, offered)
+    archive, guest_files = work / "debian.tar", work / "guests"
     guests.make(guest_files)
     try:
         gpu_memory.make(guest_files / gpu_memory.NAME)
@@ -86,7 +80,7 @@ def checked(packages: list[Path], work: Path, say: results.Say) -> tuple[list[Re
     if not archive.exists():
         say("making a Debian with libvirt and Debian's QEMU")
         chroot.make_archive(archive, (*QEMU, *LIBVIRT, *FOR_THE_CHECKS))
-    shared = {REPOSITORY: "/repository", offered: "/packages", guest_files: "/guests"}
+    shared = {REPOSITORY: "/repository", packages: "/packages", guest_files: "/guests"}
     found: list[Result] = []
 
     def take(line: str) -> None:
