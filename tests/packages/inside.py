@@ -128,6 +128,8 @@ class Inside:
         require({*now} == {*self.debians}, f"installed are {[*now]}, not {[*self.debians]}")
         old = {name: version for name, version in now.items() if self.offered.get(name, version) != version}
         require(not old, f"not replaced: {old}")
+        for name, version in self.debians.items():
+            require(installed.sorts_between(now[name], version), f"{now[name]} and {version} are in the wrong order")
         return f"{sum(installed.OURS_MARK in version for version in now.values())} packages of {len(now)}"
 
     def downgrade(self, files: dict[str, str]) -> str:

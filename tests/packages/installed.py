@@ -47,6 +47,14 @@ def versions_of(archives: Iterable[Path]) -> dict[str, str]:
     return dict(command("dpkg-deb", "--show", form, str(archive)).split() for archive in archives)
 
 
+def sorts_between(version: str, debians: str) -> bool:
+    """Whether that version isn't older than Debian's, and older than the next one that Debian may make."""
+    nexts = re.sub(r"u(\d+)$", lambda update: f"u{int(update[1]) + 1}", debians)
+    done = [subprocess.run(["dpkg", "--compare-versions", version, *relation], check=False)
+            for relation in (("ge", debians), ("lt", nexts))]  # fmt: skip
+    return all(process.returncode == 0 for process in done)
+
+
 def features(packages: Sequence[str]) -> Features:
     """Their files and dependencies."""
     found: Features = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,13 +83,7 @@ def move(guest: Guest, source: Emulator, target: Emulator, folder: Path) -> str:
         here.until("migration", lambda: _is_moved(here))
         there.until("migration", lambda: there.ask("query-status")["status"] == "paused")
         moved_at = len(beats(console))
-        saved = []
-        for who, monitor in (("here", here), ("there", there)):
-            file = folder / f"memory-{who}"
-            monitor.ask("pmemsave", {"val": start, "size": size, "filename": str(file)})
-            saved.append(file.read_bytes())
-        require(saved[0] == saved[1], "the guest's memory differs")
-        require(any(saved[0]), "the guest's memory is empty")
+        require(_memory(here, start, size) == _memory(there, start, size), "the guest's memory differs")
         here.ask("quit")
         there.ask("cont")
         there.until("beats", lambda: len(beats(console)) >= moved_at + BEATS)
@@ -98,6 +93,15 @@ def move(guest: Guest, source: Emulator, target: Emulator, folder: Path) -> str:
     wrong = [*wrong_beats(console), *guests.wrong_on_disk(disk, 0, count)]
     require(not wrong, "; ".join(wrong[:3]))
     return f"{size // MIB} MiB of memory equal, beats {moved_at} + {count - moved_at} right, disk right"
+
+
+def _memory(monitor: Qmp, start: int, size: int) -> bytes:
+    """The guest's, as the monitor reads it."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        monitor.ask("pmemsave", {"val": start, "size": size, "filename": file.name})
+        content = Path(file.name).read_bytes()
+    require(len(content) == size and any(content), "the guest has no memory")
+    return content
 
 
 def _is_moved(monitor: Qmp) -> bool:
