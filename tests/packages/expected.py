@@ -31,7 +31,8 @@ OURS = (
     New(BOTH + "device properties", r"ram-device-testdev(\..*)?"),
     New(BOTH + "device properties", r"vfio-pci(-nohotplug)?\.(bars: list|x-ram-device-direct: bool = False)"),
     New(BOTH + "machine properties", r"\S+-machine\.x-ram-device-buffer-size: size"),
-    # Rust's unwinding, which Debian's QEMU without Rust doesn't need.
+    # Rust's standard library: unwinding, and thread-local memory.
+    New(r"programs and modules", r"/usr/bin/qemu-system-\S+: needs (libgcc_s\.so\.1|ld-linux-\S+)"),
     New(r"dependencies of qemu-system-(arm|x86)", r"Depends: libgcc-s1 .*"),
 )
 
