@@ -61,7 +61,7 @@ class Inside:
             self.version()
             self.moves()
             self.saved_by(OURS)
-            self.check(CHANGES, "ours to Debian's, as docs/packages.md says", functools.partial(self.downgrade, files))
+            self.check(CHANGES, "ours to Debian's, as docs/libvirt.md says", functools.partial(self.downgrade, files))
             self.restored_by(DEBIANS, OURS)
 
     def check(self, table: str, what: str, check: Callable[[], str], who: str = OURS) -> None:
@@ -123,7 +123,7 @@ class Inside:
 
     def upgrade(self) -> str:
         """Ours over Debian's."""
-        installed.do(installed.documented()[0], self.packages)
+        installed.install(self.packages)
         now = installed.versions()
         require({*now} == {*self.debians}, f"installed are {[*now]}, not {[*self.debians]}")
         old = {name: version for name, version in now.items() if self.offered.get(name, version) != version}
@@ -134,7 +134,7 @@ class Inside:
 
     def downgrade(self, files: dict[str, str]) -> str:
         """Debian's over ours; nothing of ours is left."""
-        installed.do(installed.documented()[1], self.packages)
+        installed.go_back()
         now = installed.contents([*self.debians])
         different = [name for name in {*files, *now} if files.get(name) != now.get(name)]
         require(not different, f"{len(different)} differ: {sorted(different)[:5]}")

@@ -14,7 +14,12 @@ from packages import hardening
 from packages.features import Features
 
 OURS_MARK = "+ramdev"
-PAGE = Path(__file__).resolve().parents[2] / "docs/packages.md"
+DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
+# A page, and words before the commands.
+INSTALLING = ("packages.md", "\n## Install them")
+GOING_BACK = ("libvirt.md", "\n**The way back**")
+SUITE = "trixie"
+SOURCE = Path("/etc/apt/sources.list.d/qemu-ram-device.list")
 ASSUME_YES = Path("/etc/apt/apt.conf.d/assume-yes")
 # Where a package's version is written into what it depends on, Debian's and ours are the same.
 VERSION = re.compile(r"\+ramdev\d+")
@@ -90,19 +95,32 @@ def contents(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def documented() -> tuple[str, str]:
-    """The commands that docs/packages.md has for installing, and for going back."""
-    _, _, section = PAGE.read_text().partition("\n## Install them, and go back\n")
-    blocks = re.findall(r"(?:^    .*\n)+", section.partition("\n## ")[0], re.MULTILINE)
-    if len(blocks) != 2:
-        raise MachineError(f"{PAGE} has {len(blocks)} blocks of commands where installing and going back are 2")
-    return blocks[0], blocks[1]
+def documented(page: str, before: str) -> str:
+    """The commands in the block of that page of docs/ that follows the words."""
+    _, found, after = (DOCUMENTS / page).read_text().partition(before)
+    block = re.search(r"(?:^    .*\n)+", after, re.MULTILINE)
+    if not found or not block:
+        raise MachineError(f"docs/{page} has no commands after {before!r}")
+    return block[0]
 
 
-def do(documented_commands: str, folder: Path) -> None:
-    """Carry the documented commands out, for packages in that folder."""
+def install(folder: Path) -> None:
+    """Install the packages in the folder as documented."""
+    _do(documented(*INSTALLING).replace("FOLDER", str(folder)))
+
+
+def go_back() -> None:
+    """Go back to Debian's packages as documented."""
+    SOURCE.unlink()
+    apt("update")
+    offers = command("apt-cache", "madison", *versions())
+    commands = documented(*GOING_BACK)
+    _do(commands if f" {SUITE}/main " in offers else commands.replace(f"/{SUITE}", f"/{SUITE}-security"))
+
+
+def _do(commands: str) -> None:
     ASSUME_YES.write_text('APT::Get::Assume-Yes "true";\n')
     try:
-        command("sh", "-e", "-c", documented_commands.replace("FOLDER", str(folder)))
+        command("sh", "-e", "-c", commands)
     finally:
         ASSUME_YES.unlink()
