@@ -52,6 +52,13 @@ def test_an_expected_line_in_another_topic_is_not_expected() -> None:
     assert compared.new == ["x"]
 
 
+def test_a_line_in_the_place_of_another_one_is_expected_and_no_other_is_gone() -> None:
+    newer = (New("depends", "libc6 2", "libc6 1"),)
+    assert expected.compare("depends", {"libc6 1"}, {"libc6 2"}, newer).is_as_expected
+    assert expected.compare("depends", {"libc6 1", "libaio"}, {"libc6 2"}, newer).gone == ["libaio"]
+    assert expected.compare("depends", {"libc6 1"}, {"libc6 1"}, newer).lacking == ["libc6 2"]
+
+
 def schema(numbers: dict[str, str], *drivers: str) -> list[dict[str, Any]]:
     """One command, which takes an object with a driver and, for one of them, another object of the same type."""
     arguments, driver, of_qcow2 = (numbers[name] for name in ("arguments", "driver", "qcow2"))
