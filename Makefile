@@ -15,6 +15,7 @@ FROM ?= 1
 other_base = $(if $(filter 10.0,$(BASE)),10.2,10.0)
 work = build/qemu/$(BASE)
 python = python3 -B
+program = $(python) -P -S
 meson = build/venv/bin/meson
 began := $(shell date +%s)
 
@@ -34,13 +35,13 @@ ifneq ($(ARCH),$(here))
 ifneq ($(ARCH),arm64)
 $(error asked for ARCH=$(ARCH); on $(here), ARCH=$(here) is built$(if $(filter arm64,$(here)),, and ARCH=arm64 cross-built))
 endif
-ifneq ($(filter-out all build install setup series deb clean help,$(MAKECMDGOALS)),)
+ifneq ($(filter-out all build install setup series deb packages-check clean help,$(MAKECMDGOALS)),)
 $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that emulator, and `make check` tests it here)
 endif
 endif
 
 .PHONY: all newest check check-all check-nightly checker audit bench matrix storm suites build setup series series-check export install clean
-.PHONY: arm64-host gh200 deb deb-source quilt help
+.PHONY: arm64-host gh200 deb deb-source packages-check quilt help
 
 of_base = $(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))
 not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
@@ -82,7 +83,7 @@ check-nightly: check-all
 checker:
 	@$(if $(QEMU),,echo "checker: say which emulator, for instance: make checker QEMU=/usr/bin/qemu-system-aarch64" >&2; exit 2)
 	@mkdir -p build && scripts/needs python3 gcc libc6-dev ca-certificates >&2
-	@$(python) -P -S tests/checker/run_checker.py $(ARGS) '$(QEMU)'
+	@$(program) tests/checker/run_checker.py $(ARGS) '$(QEMU)'
 
 matrix: setup
 	@ninja -C build matrix
@@ -137,6 +138,12 @@ deb: series
 	@scripts/needs dpkg-dev mmdebstrap
 	@$(python) scripts/binary_packages.py --base $(BASE) --work $(work) --architecture $(ARCH)
 
+# For arm64 hosts: the requests of arm64-host, by the packages' emulator.
+packages-check:
+	@scripts/needs dpkg-dev mmdebstrap
+	@PYTHONPATH=tests:scripts $(program) tests/$(if $(filter $(here),$(ARCH)),packages/run_packages.py,arm64_host/run_arm64_host.py) \
+		--packages $(work)/packages-$(ARCH) --work $(work)/packages-check
+
 export:
 	@$(python) scripts/export.py --base $(BASE) --work $(work)
 
@@ -169,6 +176,7 @@ help:
 	@echo "make export    commits made in $(work)/tree back to patches/$(BASE) and to the new files"
 	@echo "make install   the emulator into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
 	@echo "make deb       Debian 13's packages of QEMU with the series in them, built in a chroot, as root"
+	@echo "make packages-check    the packages in place of Debian's: features, libvirt's domains, moves, and the way back"
 	@echo "make deb-source    the source package alone, for sbuild or a build farm"
 	@echo "make quilt     the series as quilt patches, for another distribution's package"
 	@echo "make clean     remove build/"
@@ -176,5 +184,5 @@ help:
 	@echo "TARGETS=aarch64-softmmu,x86_64-softmmu  QEMU's targets"
 	@echo "QEMU_SRC=PATH                           a source of your own: unpacked release, tarball, git checkout"
 	@echo "BASE=$(BASE)                               the QEMU version"
-	@echo "ARCH=arm64                              (make, build, install, deb) for arm64 hosts, cross-built on amd64"
+	@echo "ARCH=arm64                              (make, build, install, deb, packages-check) for arm64 hosts, cross-built on amd64"
 	@echo "TARGETS= and QEMU_SRC= stay in force until they are given again; an empty QEMU_SRC= gets Debian's source"
