@@ -21,6 +21,7 @@ from workplace import Refused, Workplace, arguments, run, run_script, say, workp
 OPTIONS = "nocheck noautodbgsym terse"
 PROFILES = "nocheck pkg.qemu.arm-and-x86 pkg.qemu.omit-user pkg.qemu.omit-system-xen"
 COMMANDS = """
+dpkg --configure -a
 apt-get -q -q update
 apt-get -q -q build-dep --yes --arch-only -a {architecture} ./{dsc}
 rm -rf qemu
@@ -34,6 +35,9 @@ def main() -> None:
     parser.add_argument("--architecture", required=True, help="Debian's name of it, for instance arm64")
     options = parser.parse_args()
     place = workplace(options)
+    if os.geteuid():
+        raise Refused("packages are built in a chroot, which only root can make. `make deb-source` needs no root: it "
+                      "makes the source package, for sbuild or a build farm")
     with place.locked():
         source_package.make(place)
         folder = build(place, options.architecture)
