@@ -95,7 +95,7 @@ fn assert_contract(model: &[Access], addr: usize, len: usize, misaligned: Misali
 
 #[test]
 #[ignore = "takes minutes without optimization"]
-fn c1_c2_c3_every_plan_within_the_bounds_is_the_models() {
+fn c1_c2_c3_every_plan_is_the_models() {
     for misaligned in BOTH {
         count(addresses_and_lengths(), "plans", |(low, len)| {
             // At both ends of the address space, and where mappings are.
@@ -317,14 +317,13 @@ fn every_transfer(misaligned: Misaligned) {
 
 #[test]
 #[ignore = "takes minutes without optimization"]
-fn c1_c2_c3_c5_every_transfer_within_the_bounds_makes_the_models_accesses_where_one_may_be_misaligned(
-) {
+fn c1_c2_c3_c5_every_transfer_is_the_models_if_one_may_be_misaligned() {
     every_transfer(Misaligned::OneAccess);
 }
 
 #[test]
 #[ignore = "takes minutes without optimization"]
-fn c1_c2_c3_c5_every_transfer_within_the_bounds_makes_the_models_accesses_where_none_may_be() {
+fn c1_c2_c3_c5_every_transfer_is_the_models_if_none_may_be() {
     every_transfer(Misaligned::Split);
 }
 
@@ -333,7 +332,7 @@ const LONGEST_THAT_ENDS: usize = 3 * LINE + 7;
 
 #[test]
 #[ignore = "takes minutes without optimization"]
-fn c7_whichever_access_is_the_last_one_what_follows_is_ones_or_nothing() {
+fn c7_whichever_access_is_the_last_what_follows_is_ones_or_nothing() {
     let mut sides = Sides::new();
     let all = addresses_and_lengths().filter(|&(_, len)| len <= LONGEST_THAT_ENDS);
     count(all, "devices and lengths", |(device, len)| {
