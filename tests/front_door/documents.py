@@ -82,3 +82,6 @@ def known_targets() -> set[str]:
     """The Makefile's."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     return {name for line in re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE) for name in line.split()}
+
+
+LIBVIRT = Document(ROOT / "docs" / "libvirt.md")
