@@ -64,7 +64,7 @@ def move(guest: Guest, source: Emulator, target: Emulator, folder: Path) -> str:
     console.touch()
     machine, cpu, start, size = MACHINES[guest.architecture]
     arguments = [
-        "-M", machine, "-cpu", cpu, "-accel", "tcg", "-smp", "2", "-m", str(MEMORY_MIB), "-nodefaults", "-no-reboot",
+        "-M", machine, "-cpu", cpu, "-accel", "tcg", "-m", str(MEMORY_MIB), "-nodefaults", "-no-reboot",
         *(word for folder in FIRMWARE for word in ("-L", folder)),
         "-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", guest.command_line,
         "-drive", f"if=none,id=disk,format=raw,file={disk},cache=none,aio=io_uring",
