@@ -161,7 +161,7 @@ class Inside:
         return _Running(self.guests["x86_64"])
 
     def lives_on(self, domain: Domain) -> str:
-        """It runs with the program that is no longer there; whether it finds a module that has been replaced is told."""
+        """It runs with the program that is no longer there; whether it finds a module that was replaced is told."""
         wanted = _wanted(RUNNING, self.guests["x86_64"])
         count = len(moves.beats(wanted.console))
         require("deleted" in str(domain.emulator), f"it runs with {domain.emulator}")
