@@ -69,12 +69,16 @@ ENVIRONMENT = {
 }  # fmt: skip
 
 
-def make_archive(target: Path, packages: Sequence[str]) -> None:
-    """A tar archive of Debian's minimal system with these packages and what they depend on."""
+def require_means() -> None:
+    """NotAvailable, if this machine can't make or enter one."""
     if missing := [package for program, package in PROGRAMS.items() if shutil.which(program) is None]:
         raise NotAvailable(f"a Debian in a folder needs these packages: {' '.join(missing)}")
     if os.geteuid() != 0:
         raise NotAvailable("a Debian in a folder is made, and entered, by root only")
+
+
+def make_archive(target: Path, packages: Sequence[str]) -> None:
+    """A tar archive of Debian's minimal system with these packages and what they depend on."""
     known = debian_source.mirrors() if debian_source.is_debian() else []
     if not known:
         raise NotAvailable(f"no Debian {SUITE} for this machine: it has no apt source of Debian")

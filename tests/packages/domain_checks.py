@@ -19,6 +19,7 @@ from packages.libvirt import Domain
 from packages.results import require
 
 SCRATCH = Path("/var/tmp")
+REGION = re.compile(r" (ramd(?:, direct)?)\): (ram-device-testdev\.\w+)")
 TPM_SAYS = re.compile(r"guest: tpm 2 [0-9A-F]{64}\s")
 SPICE_AND_VNC = {"SPICE": (clients.lets_in_by_spice, 5911, domains.SPICE_PASSWORD),
                  "VNC": (clients.lets_in_by_vnc, 5910, domains.VNC_PASSWORD)}  # fmt: skip
@@ -154,11 +155,11 @@ def test_device(guest: Guest, *, must_have: bool) -> str:
         start(domain)
         wait_for_beats(domain, wanted, 1)
         regions = domain.monitor("info mtree")
-        found = re.findall(r"ramd(?:, direct)?\): (ram-device-testdev\.\w+)", regions)
+        found = {name: kind for kind, name in REGION.findall(regions)}
         require({"ram-device-testdev.mem", "ram-device-testdev.reg"} <= {*found}, f"info mtree has {found}")
         libvirt.virsh("destroy", domain.name)
         requires_right_guest(wanted)
-        return "info mtree: " + ", ".join(sorted({*re.findall(r"ramd[^:]*: ram-device-testdev\.\w+", regions)}))
+        return "info mtree: " + ", ".join(f"{name} is {kind}" for name, kind in sorted(found.items()))
 
 
 def capabilities(architecture: str) -> set[str]:

@@ -6,7 +6,7 @@
 
 The folder of packages is what `make deb` leaves for this machine's architecture. It needs root, mmdebstrap, and 4 GB of
 disk. WORK/debian.tar, a Debian 13 with libvirt and Debian's own QEMU, is made where it is missing; remove it to get
-Debian's newest. Exit status: 0 if all is as it must be.
+Debian's newest. One run at a time: domains serve at ports 5910 to 5912. Exit status: 0 if all is as it must be.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def main() -> int:
 
 def checked(packages: Path, work: Path, say: results.Say) -> tuple[list[Result], int]:
     """All results, and the exit status of what has found them."""
+    chroot.require_means()
     archive, guest_files = work / "debian.tar", work / "guests"
     guests.make(guest_files)
     try:
