@@ -69,7 +69,7 @@ class Guest:
 
 @dataclass
 class Run:
-    """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when the time was over.
+    """What became of a guest: DONE its work, STUCK disk, emulator ENDED, or UNFINISHED when nothing got on.
 
     `copied` counts the bytes that the emulator copied into the BAR and out of it. `status` is that of an emulator that
     ended, negative if a signal did it.
@@ -102,21 +102,20 @@ class Run:
 
 
 def run(guest: Guest, timeout: float, progress: Callable[[str], None]) -> Run:
-    """Run the guest until it is done, or stuck, or the emulator ends, or the time is over."""
+    """Run the guest until it is done, or stuck, or the emulator ends, or nothing has got on for that time."""
     seen = Run()
-    begun = time.monotonic()
     process = subprocess.Popen([*guest.command(), "-serial", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, errors="replace")  # fmt: skip
     assert process.stdin is not None
     lines: _Lines = queue.SimpleQueue()
-    watch = _Watch(guest, process.stdin, seen, progress)
+    watch = Watch(guest, process.stdin, seen, progress)
     for stream, take in ((process.stdout, watch.console), (process.stderr, watch.emulator)):
         assert stream is not None
         threading.Thread(target=_hand_on, args=(stream, take, lines), daemon=True).start()
     open_streams = 2
     try:
         while open_streams and seen.ending != STUCK:
-            left = begun + timeout - time.monotonic()
+            left = watch.got_on + timeout - time.monotonic()
             try:
                 item = lines.get(timeout=max(left, 0))
             except queue.Empty:
@@ -140,12 +139,16 @@ def _hand_on(stream: IO[str], take: Callable[[str], None], lines: _Lines) -> Non
     lines.put(None)
 
 
-class _Watch:
-    """Makes a Run of the lines that console and emulator write."""
+class Watch:
+    """Makes a Run of the lines that console and emulator write.
+
+    `got_on` is when the guest last said something new. That it is alive is nothing new, but by requests of its disk
+    that were completed meanwhile.
+    """
 
     def __init__(self, guest: Guest, keyboard: IO[str], seen: Run, progress: Callable[[str], None]) -> None:
         self._guest, self._keyboard, self._seen, self._progress = guest, keyboard, seen, progress
-        self._begun = time.monotonic()
+        self._begun = self.got_on = time.monotonic()
         self._completed, self._told = "", False
 
     def console(self, line: str) -> None:
@@ -157,6 +160,8 @@ class _Watch:
         self._seen.said.append(text)
         self._progress(f"[{elapsed:6.1f} s] {text}")
         word = text.partition(" ")[0]
+        if word != "beat":
+            self.got_on = time.monotonic()
         if text == READY and not self._told:
             self._told = True
             self._keyboard.write(f"{self._guest.instructions()}\n")
@@ -172,6 +177,8 @@ class _Watch:
 
     def _heartbeat(self, beat: str) -> None:
         completed, _, in_flight = beat.rpartition(" ")
+        if completed != self._completed:
+            self.got_on = time.monotonic()
         self._seen.idle_beats = self._seen.idle_beats + 1 if completed == self._completed and in_flight != "0" else 0
         self._completed = completed
         told = any(KNOWN_MESSAGE in message for message in self._seen.messages)
