@@ -113,8 +113,9 @@ def test_stock_loses_virtio_devices_to_each_kind_of_passed_through_device(tmp_pa
                  "BAR 4, 1 GiB: 512 MiB at 0x0 mapped", "BAR 4, 1 GiB: 524224 KiB at 0x20010000 mapped")  # fmt: skip
 
 
-def test_the_series_without_rust_is_stock(tmp_path: Path) -> None:
-    play = Play(package=" (RAM device series, version 2)").with_stock_gpu().with_disk()
+@pytest.mark.parametrize("package", ["RAM device series, version 2", "Debian 1:10.0.13+ds-0+deb13u1+ramdev2"])
+def test_the_series_without_rust_is_stock(tmp_path: Path, package: str) -> None:
+    play = Play(package=f" ({package})").with_stock_gpu().with_disk()
     is_concerned(play, tmp_path, "built without Rust", "series, and Rust")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from running_qemu.monitor import Monitor, Refused, expected
 
-SERIES = "RAM device series"  # what a QEMU with the series has in its package string
+SERIES = re.compile(r"RAM device series|\+ramdev\d")  # what a QEMU with the series has in its package string
 # Where QEMU has its devices: with an id, without one, and made by the machine or by -nic.
 FOLDERS = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
 PASSED_THROUGH = ("vfio-pci", "vfio-pci-nohotplug", "vfio-user-pci")

@@ -149,7 +149,7 @@ def _without_series(devices: list[PassedThrough], found: Found) -> list[Finding]
 
 def _stock(version: str, names: str, lost: list[Emulated], found: Found) -> Finding:
     users = listed(f"{name(device)} ({device.kind})" for device in lost)
-    without = ", built without Rust," if SERIES in found.package else ""
+    without = ", built without Rust," if SERIES.search(found.package) else ""
     certain = "`make checker QEMU=...` shows whether a vendor has added upstream's fix to it"
     return Finding(
         True,
