@@ -147,8 +147,8 @@ def record(place: Workplace, theirs: Sources, changelog: Path, patches: int) -> 
     who = f"{name} <{address}>" if name and address else MAINTAINER
     date = git("log", "-1", "--format=%aD", BRANCH, GIT_DIR=place.repository).strip()
     entry = (f"qemu ({theirs.version}{SUFFIX}) {suite}; urgency=medium\n\n"
-             f"  * The RAM device series, in {patches} patches (debian/patches/{quilt.FOLDER}): DMA by emulated\n"
-             "    devices into the BARs of passed-through PCI devices.\n"
+             f"  * The RAM device series, {patches} patches in debian/patches/{quilt.FOLDER}: DMA\n"
+             "    by emulated devices into the BARs of passed-through PCI devices.\n"
              "  * Build with Rust, which it needs.\n\n"
              f" -- {who}  {date}\n\n")
     changelog.write_text(entry + changelog.read_text(encoding="utf-8"), encoding="utf-8")

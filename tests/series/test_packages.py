@@ -57,6 +57,7 @@ def test_the_entry_in_the_changelog_sorts_between_debians_versions_and_is_dated_
     monkeypatch.setenv("DEBEMAIL", "builder@invalid")
     source_package.record(Workplace("10.0", bench.work), SOURCES, changelog, 27)
     first, *_, signed, _, old = changelog.read_text().splitlines()
+    assert max(map(len, changelog.read_text().splitlines())) <= 80  # else lintian complains
     version = "1:10.0.9+ds-0+deb13u1+ramdev2"
     assert first == f"qemu ({version}) trixie; urgency=medium" and old.startswith("qemu (1:10.0.9+ds-0+deb13u1)")
     assert signed == f" -- A Builder <builder@invalid>  {git('log', '-1', '--format=%aD', cwd=bench.tree)}"
