@@ -31,8 +31,8 @@ uint64_t ram_device_buffer_size = RAM_DEVICE_BUFFER_SIZE_DEFAULT;
 
 typedef struct RamDeviceBudget {
     uint64_t used;
-    uint64_t need;   /* of the one who has waited for longest */
-    bool is_awaited; /* the bottom half is to be scheduled */
+    QTAILQ_HEAD(, RamDeviceWaiter) waiters; /* who waits for longest first */
+    RamDeviceWaiter *turn; /* the one who was told to go on, and may ask */
     bool is_short;
     bool is_closed;
     QEMUBH *bh;
@@ -82,14 +82,38 @@ RamDeviceBudget *ram_device_budget_new(QEMUBH *bh)
 {
     RamDeviceBudget *budget = g_new0(RamDeviceBudget, 1);
 
+    QTAILQ_INIT(&budget->waiters);
     budget->bh = bh;
     return budget;
+}
+
+/* @waiter doesn't wait any longer, nor is it its turn */
+static void waiter_leave(RamDeviceWaiter *waiter)
+{
+    RamDeviceBudget *budget = waiter->budget;
+
+    if (waiter->waits) {
+        QTAILQ_REMOVE(&budget->waiters, waiter, next);
+        qatomic_set(&waiter->waits, false);
+    } else {
+        budget->turn = NULL;
+        qatomic_set(&waiter->has_turn, false);
+    }
+    waiter->budget = NULL;
 }
 
 void ram_device_budget_close(RamDeviceBudget *budget)
 {
     QEMU_LOCK_GUARD(&pool.lock);
     if (budget) {
+        RamDeviceWaiter *waiter, *following;
+
+        if (budget->turn) {
+            waiter_leave(budget->turn);
+        }
+        QTAILQ_FOREACH_SAFE(waiter, &budget->waiters, next, following) {
+            waiter_leave(waiter);
+        }
         budget->is_closed = true;
         if (!budget->used) {
             g_free(budget);
@@ -103,48 +127,111 @@ bool ram_device_budget_is_short(RamDeviceBudget *budget)
     return budget && budget->is_short;
 }
 
-static RamDeviceAnswer budget_ask(const RamDeviceBudget *budget, uint64_t held,
-                                  uint64_t size, bool overdraw)
+static RamDeviceAnswer budget_ask(const RamDeviceRequest *request,
+                                  uint64_t held, uint64_t size)
 {
+    const RamDeviceBudget *budget = request->budget;
     const RamDeviceAccount account = {
         .limit = ram_device_buffer_size,
         .used = budget->used,
-        .is_awaited = budget->is_awaited,
+        .is_awaited = budget->turn ? budget->turn != request->waiter
+                                   : !QTAILQ_EMPTY(&budget->waiters),
     };
 
-    return ram_device_budget_ask(&account, held, size, overdraw);
+    return ram_device_budget_ask(&account, held, size, request->overdraw);
+}
+
+static bool has_enough_for(const RamDeviceBudget *budget,
+                           const RamDeviceWaiter *waiter)
+{
+    return budget->used + waiter->need <= ram_device_buffer_size;
+}
+
+/* Something has changed: is it anybody's turn? */
+static void budget_changed(RamDeviceBudget *budget)
+{
+    const RamDeviceWaiter *first = QTAILQ_FIRST(&budget->waiters);
+
+    if (first && !budget->turn && has_enough_for(budget, first)) {
+        qemu_bh_schedule(budget->bh);
+    }
 }
 
 static void budget_release(RamDeviceBudget *budget, uint64_t size)
 {
     budget->used -= size;
     budget->is_short = false;
-    if (budget->is_closed) {
-        if (!budget->used) {
-            g_free(budget);
-        }
-    } else if (budget->is_awaited &&
-               budget->used + budget->need <= ram_device_buffer_size) {
-        budget->is_awaited = false;
-        qemu_bh_schedule(budget->bh);
+    if (budget->is_closed && !budget->used) {
+        g_free(budget);
+    } else {
+        budget_changed(budget);
     }
 }
 
-bool ram_device_wait(const RamDeviceRequest *request, bool *waits)
+static void waiter_take_turn(RamDeviceWaiter *waiter, RamDeviceBudget *budget)
+{
+    waiter->budget = budget;
+    budget->turn = waiter;
+    qatomic_set(&waiter->has_turn, true);
+}
+
+bool ram_device_wait(const RamDeviceRequest *request)
 {
     RamDeviceBudget *budget = request->budget;
+    RamDeviceWaiter *waiter = request->waiter;
 
     QEMU_LOCK_GUARD(&pool.lock);
-    if (budget_ask(budget, 0, request->need, request->overdraw) !=
-        RAM_DEVICE_LATER) {
+    waiter->need = request->need;
+    if (budget_ask(request, 0, request->need) != RAM_DEVICE_LATER) {
+        if (!budget->turn && QTAILQ_EMPTY(&budget->waiters)) {
+            waiter_take_turn(waiter, budget);
+        }
         return false;
     }
-    if (!budget->is_awaited) {
-        budget->is_awaited = true;
-        budget->need = request->need;
+    if (waiter->has_turn) {
+        /* It needs more than it knew, and keeps its place */
+        waiter_leave(waiter);
+        QTAILQ_INSERT_HEAD(&budget->waiters, waiter, next);
+    } else {
+        QTAILQ_INSERT_TAIL(&budget->waiters, waiter, next);
     }
-    qatomic_set(waits, true);
+    waiter->budget = budget;
+    qatomic_set(&waiter->waits, true);
     return true;
+}
+
+RamDeviceWaiter *ram_device_next_turn(RamDeviceBudget *budget)
+{
+    RamDeviceWaiter *first;
+
+    QEMU_LOCK_GUARD(&pool.lock);
+    first = QTAILQ_FIRST(&budget->waiters);
+    if (!first || budget->turn || !has_enough_for(budget, first)) {
+        return NULL;
+    }
+    waiter_leave(first);
+    waiter_take_turn(first, budget);
+    return first;
+}
+
+void ram_device_wait_over(RamDeviceWaiter *waiter)
+{
+    QEMU_LOCK_GUARD(&pool.lock);
+    if (waiter->budget) {
+        RamDeviceBudget *budget = waiter->budget;
+
+        waiter_leave(waiter);
+        budget_changed(budget);
+    }
+}
+
+void ram_device_end_turn(RamDeviceBudget *budget)
+{
+    QEMU_LOCK_GUARD(&pool.lock);
+    if (budget->turn) {
+        waiter_leave(budget->turn);
+        budget_changed(budget);
+    }
 }
 
 static RamDeviceChunk *chunk_new(void)
@@ -321,8 +408,7 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
         return buffer_memory(buffer) + (host - buffer->node.start);
     }
 
-    request->answer = budget_ask(request->budget, request->held, wanted,
-                                 request->overdraw);
+    request->answer = budget_ask(request, request->held, wanted);
     if (request->answer != RAM_DEVICE_GRANTED) {
         request->need = request->held + wanted;
         request->budget->is_short |= request->answer == RAM_DEVICE_LATER;

@@ -89,9 +89,22 @@ void *ram_device_discard(hwaddr *len)
     g_assert_not_reached();
 }
 
-bool ram_device_wait(const RamDeviceRequest *request, bool *waits)
+bool ram_device_wait(const RamDeviceRequest *request)
 {
     g_assert_not_reached();
+}
+
+RamDeviceWaiter *ram_device_next_turn(struct RamDeviceBudget *budget)
+{
+    return NULL;
+}
+
+void ram_device_end_turn(struct RamDeviceBudget *budget)
+{
+}
+
+void ram_device_wait_over(RamDeviceWaiter *waiter)
+{
 }
 
 RamDeviceStatus *ram_device_status_new(void)

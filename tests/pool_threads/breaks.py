@@ -20,44 +20,63 @@ LET_OTHERS_IN = "qemu_mutex_unlock(&pool.lock); qemu_mutex_lock(&pool.lock);"
 
 WAKING = {
     "the bottom half is not scheduled": Break(
-        "        qemu_bh_schedule(budget->bh);\n", "", "lost wake-up"),
-    "who waits is not forgotten": Break(
-        "        budget->is_awaited = false;\n", "", "is awaited, though there is enough"),
+        "        qemu_bh_schedule(budget->bh);\n", "", "is awaited, though there is enough"),
+    "a turn that is over is kept": Break(
+        "        budget->turn = NULL;\n", "", "bytes in use, a turn"),
     "what exactly fits is no reason to wake": Break(
-        "budget->need <= ram_device_buffer_size", "budget->need < ram_device_buffer_size",
+        "budget->used + waiter->need <= ram_device_buffer_size", "budget->used + waiter->need < ram_device_buffer_size",
         "is awaited, though there is enough"),
     "who is to wait does not ask again": Break(
-        "        RAM_DEVICE_LATER) {\n        return false;",
-        "        RAM_DEVICE_LATER && false) {\n        return false;",
+        "RAM_DEVICE_LATER) {\n        if (!budget->turn", "RAM_DEVICE_LATER && false) {\n        if (!budget->turn",
         "is awaited, though there is enough"),
     "others come between asking and waiting": Break(
-        "    if (!budget->is_awaited) {\n", f"    {LET_OTHERS_IN}\n    if (!budget->is_awaited) {{\n",
+        "    if (waiter->has_turn) {\n        /* It", f"    {LET_OTHERS_IN}\n    if (waiter->has_turn) {{\n        /* It",
         "is awaited, though there is enough"),
     "others come between waiting and saying so": Break(
-        "    qatomic_set(waits, true);\n", f"    {LET_OTHERS_IN}\n    qatomic_set(waits, true);\n", "lost wake-up"),
+        "    qatomic_set(&waiter->waits, true);\n", f"    {LET_OTHERS_IN}\n    qatomic_set(&waiter->waits, true);\n",
+        "lost wake-up"),
 }
 
 SERVING = {
     "who comes first takes what others wait for": Break(
-        ".is_awaited = budget->is_awaited,", ".is_awaited = false,", "is taken from, though somebody waits",
+        "? budget->turn != request->waiter\n                                   : !QTAILQ_EMPTY(&budget->waiters)",
+        "? false : false", "is taken from, though somebody waits", "three queues"),
+    "it is anybody's turn": Break(
+        "? budget->turn != request->waiter\n", "? false\n", "takes memory out of turn", "three queues"),
+    "it is a turn as soon as anything comes back": Break(
+        "budget->turn || !has_enough_for(budget, first)) {", "budget->turn) {", "has a turn, without being enough",
         "three queues"),
-    "who waits is woken as soon as anything comes back": Break(
-        "budget->is_awaited &&\n               budget->used + budget->need <= ram_device_buffer_size)",
-        "budget->is_awaited)", "is awaited no longer, without being enough", "three queues"),
+    "a bottom half that has nothing to do ends a turn": Break(
+        "first || budget->turn || !has", "first || !has", "waits again", "requests of two pieces"),
+    "who comes last is the first": Break(
+        "        QTAILQ_INSERT_TAIL(&budget->waiters,", "        QTAILQ_INSERT_HEAD(&budget->waiters,",
+        "is put before who waits for longest", "three queues"),
+    "who needs more than it knew is the last": Break(
+        "        QTAILQ_INSERT_HEAD(&budget->waiters,", "        QTAILQ_INSERT_TAIL(&budget->waiters,",
+        "is put before who waits for longest", "requests of two pieces"),
+    "two who needn't wait refuse each other again": Break(
+        "            waiter_take_turn(waiter, budget);\n", "", "waits for the", "requests of two pieces"),
+    "a turn that is not taken is never over": Break(
+        "        waiter_leave(budget->turn);\n        budget_changed(budget);\n", "", "steps, and no end",
+        "a queue that does not take its turn"),
+    "nobody is told when a turn was not taken": Break(
+        "        waiter_leave(budget->turn);\n        budget_changed(budget);\n", "        waiter_leave(budget->turn);\n",
+        "is awaited, though there is enough", "a queue that does not take its turn"),
+    "nobody is told when a queue waits no longer": Break(
+        "        waiter_leave(waiter);\n        budget_changed(budget);\n", "        waiter_leave(waiter);\n        (void)budget;\n",
+        "is awaited, though there is enough", "a queue that is reset while it waits"),
     "what does not fit is granted": Break(
         "    if (request->answer != RAM_DEVICE_GRANTED) {", "    if (request->answer == RAM_DEVICE_NEVER) {",
         "bytes in use", "three queues"),
 }
 
 LEAVING = {
-    "a budget that is closed wakes": Break(
-        "    if (budget->is_closed) {\n        if (!budget->used) {\n            g_free(budget);\n        }\n"
-        "    } else if (",
-        "    if (budget->is_closed && !budget->used) {\n        g_free(budget);\n    } else if (",
-        "a bottom half that is deleted is scheduled", "a device that is unplugged while its queue waits"),
+    "a budget that is closed keeps those who wait": Break(
+        "            waiter_leave(waiter);\n        }\n        budget->is_closed",
+        "        }\n        budget->is_closed",
+        "lost wake-up", "a device that is unplugged while its queue waits"),
     "a budget that is closed is kept": Break(
-        "    if (budget->is_closed) {\n        if (!budget->used) {",
-        "    if (budget->is_closed) {\n        if (false) {",
+        "budget->is_closed && !budget->used", "budget->is_closed && false",
         "allocations at the end", "a device that is unplugged while its queue waits"),
     "a reference is kept": Break(
         "        region_unref(mr);\n", "", "references to the device", "a device that is ejected under requests"),
@@ -109,9 +128,10 @@ THREADS = {
     "an update takes no lock": Break(
         "    QEMU_LOCK_GUARD(&pool.lock);\n    for (node", "    for (node", "ThreadSanitizer: data race"),
     "who is to wait takes no lock": Break(
-        "    QEMU_LOCK_GUARD(&pool.lock);\n    if (budget_ask(budget, 0,", "    if (budget_ask(budget, 0,",
+        "    QEMU_LOCK_GUARD(&pool.lock);\n    waiter->need", "    waiter->need",
         "ThreadSanitizer: data race"),
-    "who waits is not forgotten": WAKING["who waits is not forgotten"],
+    "a turn that is over is kept": Break(
+        "        budget->turn = NULL;\n", "", "is put before who waits for longest"),
     "the bottom half is not scheduled": WAKING["the bottom half is not scheduled"],
     "a reference is dropped where the buffer is given back": Break(
         "        region_unref(mr);\n", "        memory_region_unref(mr);\n", "is dropped in a thread"),
@@ -127,8 +147,7 @@ THREADS = {
     "no chunk is unmapped": Break(
         "pool.free_chunks > FREE_CHUNKS_KEPT", "false", "at the end"),
     "a budget that is closed is kept": Break(
-        "    if (budget->is_closed) {\n        if (!budget->used) {",
-        "    if (budget->is_closed) {\n        if (false) {",
+        "budget->is_closed && !budget->used", "budget->is_closed && false",
         "allocations at the end"),
     "what does not fit is granted": Break(
         "    if (request->answer != RAM_DEVICE_GRANTED) {", "    if (request->answer == RAM_DEVICE_NEVER) {",

@@ -1,13 +1,12 @@
 /*
  * Who waits for memory of the pool is woken, in whatever order all is done
  *
- * Usage: interleavings SCENARIO [all | turns]
+ * Usage: interleavings SCENARIO [all]
  *
- * Queues do as virtqueue_pop_checked() and virtio_ram_device_bh(), clients as
+ * Queues do as virtqueue_pop_checked() and virtio_next_turn(), clients as
  * dma_blk_cb() and address_space_unmap().  MAP_CLIENTS is a file with the
  * functions of system/physmem.c that keep the clients of an address space.
- * With "all", states that are the same aren't taken as one.  With "turns" even
- * requests of several pieces must have their turn soon.
+ * With "all", states that are the same aren't taken as one.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,11 +26,14 @@ static void at_exchange(uint32_t old);
 
 #define PAGE RAM_DEVICE_PAGE_SIZE
 #define DEVICE_SIZE (64 * RAM_DEVICE_CHUNK_SIZE)
+/* More than any request waits, so that there is an end to it */
+#define TURNS_MAX 8
 /* What the device has in its first byte, before and after it is written to */
 enum { BEFORE, WRITTEN };
 
 struct QEMUBH {
     bool is_scheduled;
+    bool is_running;
     bool is_deleted;
 };
 
@@ -40,7 +42,7 @@ typedef struct Running {
     const Actor *actor;
     unsigned request, piece;
     unsigned turns; /* that its request has waited */
-    bool waits;
+    RamDeviceWaiter waiter;
     bool is_reset;    /* gives up the request that waits */
     bool is_unplugged;
     bool has_ended;
@@ -55,8 +57,8 @@ static Running running[ACTORS];
 static QEMUBH bhs[BUDGETS];
 static AddressSpace spaces[BUDGETS];
 static void *held; /* the buffer that others share, and read again */
-static bool counts_turns; /* that a request has waited */
 static unsigned most_turns; /* of one in all runs */
+static bool has_rung; /* the timer, for a turn that was going to be taken */
 
 /* The RAM device, as the memory map has it */
 static struct {
@@ -154,14 +156,26 @@ static void at_exchange(uint32_t old)
     }
 }
 
+static bool bh_is_due(QEMUBH *bh)
+{
+    return bh->is_scheduled || bh->is_running;
+}
+
 static bool wake_is_due(void *opaque)
 {
-    return !((Running *)opaque)->waits;
+    return !((Running *)opaque)->waiter.waits;
 }
 
 static bool bh_is_scheduled(void *opaque)
 {
     return ((QEMUBH *)opaque)->is_scheduled;
+}
+
+static bool timer_may_ring(void *opaque)
+{
+    const RamDeviceWaiter *turn = budgets[0]->turn;
+
+    return turn && (turn == &running[0].waiter || !has_rung);
 }
 
 static bool client_bh_is_scheduled(void *opaque)
@@ -176,7 +190,12 @@ static bool main_loop_has_work(void *opaque)
 
 static bool first_one_waits_or_has_ended(void *opaque)
 {
-    return running[0].waits || running[0].has_ended;
+    return running[0].waiter.waits || running[0].has_ended;
+}
+
+static bool first_one_may_be_unplugged(void *opaque)
+{
+    return first_one_waits_or_has_ended(NULL) && !bhs[0].is_running;
 }
 
 static bool nobody_reads_the_map(void *opaque)
@@ -202,23 +221,22 @@ static void run_main_loop(void *opaque)
 static void run_resetter(void *opaque)
 {
     explorer_stop_until("a reset", first_one_waits_or_has_ended);
-    if (running[0].waits) {
-        running[0].waits = false;
+    if (running[0].waiter.waits) {
         running[0].is_reset = true;
+        ram_device_wait_over(&running[0].waiter);
     }
 }
 
-/* As virtio_cleanup() */
+/* As virtio_cleanup(), in the main loop, where the bottom half runs as well */
 static void run_unplugger(void *opaque)
 {
-    RamDeviceBudget *budget = budgets[running[0].actor->budget];
+    RamDeviceBudget *budget = budgets[0];
 
-    explorer_stop_until("an unplugging", first_one_waits_or_has_ended);
+    explorer_stop_until("an unplugging", first_one_may_be_unplugged);
     running[0].is_unplugged = true;
-    budgets[running[0].actor->budget] = NULL;
+    budgets[0] = NULL;
     ram_device_budget_close(budget);
-    bhs[running[0].actor->budget] = (QEMUBH) { .is_deleted = true };
-    running[0].waits = false;
+    bhs[0] = (QEMUBH) { .is_deleted = true };
 }
 
 /* As what unrealizes a PCI device: it leaves the map, and then RCU calls */
@@ -238,17 +256,30 @@ static void run_shortage(void *opaque)
     host.is_short = true;
 }
 
-/* The bottom half of a budget, as virtio_ram_device_bh() */
+/* The bottom half of a budget, as virtio_next_turn() */
 static void run_bh(void *opaque)
 {
     for (;;) {
+        QEMUBH *bh = opaque;
+
         explorer_stop_until("its bottom half", bh_is_scheduled);
-        ((QEMUBH *)opaque)->is_scheduled = false;
-        for (unsigned i = 0; i < ACTORS; i++) {
-            if (running[i].actor && &bhs[running[i].actor->budget] == opaque) {
-                running[i].waits = false;
-            }
+        bh->is_scheduled = false;
+        if (!budgets[bh - bhs]) {
+            continue; /* it is being unplugged */
         }
+        bh->is_running = true;
+        ram_device_next_turn(budgets[bh - bhs]);
+        bh->is_running = false;
+    }
+}
+
+/* The timer of the first budget, which rings for others once, and too early */
+static void run_timer(void *opaque)
+{
+    for (;;) {
+        explorer_stop_until("its timer", timer_may_ring);
+        has_rung |= budgets[0]->turn != &running[0].waiter;
+        ram_device_end_turn(budgets[0]);
     }
 }
 
@@ -260,6 +291,7 @@ static uint64_t page_size(void)
 /* As address_space_map_request() */
 static void *map(Running *self, const Piece *piece)
 {
+    const uint64_t held_before = self->asked.held;
     hwaddr len = piece->pages * page_size();
     void *buffer = NULL;
 
@@ -269,6 +301,14 @@ static void *map(Running *self, const Piece *piece)
                                 self->actor->is_write, &self->asked);
     }
     map_of_memory.readers--;
+    if (self->asked.held > held_before && !self->actor->overdraw) {
+        const RamDeviceBudget *budget = self->asked.budget;
+
+        if (budget->turn ? budget->turn != self->asked.waiter
+                         : !QTAILQ_EMPTY(&budget->waiters)) {
+            broken("%s takes memory out of turn", self->actor->name);
+        }
+    }
     return buffer;
 }
 
@@ -292,29 +332,17 @@ static unsigned pieces_of(const Running *self, unsigned request)
     return pieces;
 }
 
-/*
- * A request waits, once more.  Each other request may cost it two turns: it
- * waits in front of it, and it is served before it.
- */
+/* A request is to wait, once more.  Who has its turn does so only for more. */
 static void count_turn(Running *self)
 {
-    unsigned others = 0;
-
-    if (!counts_turns) {
-        return;
-    }
     self->turns++;
     most_turns = MAX(most_turns, self->turns);
-    for (unsigned i = 0; i < ACTORS; i++) {
-        const Running *other = &running[i];
-
-        for (unsigned j = 0; j < REQUESTS && other->actor; j++) {
-            others += other != self && pieces_of(other, j);
-        }
+    if (self->turns > TURNS_MAX) {
+        broken("%s waits for the %uth time", self->actor->name, self->turns);
     }
-    if (self->turns > 2 * others) {
-        broken("%s waits for the %uth time, for %u requests",
-               self->actor->name, self->turns, others);
+    if (self->waiter.has_turn && self->asked.need <= self->waiter.need &&
+        !overdraws[self->actor->budget] && !has(IDLER)) {
+        broken("%s has its turn, and waits again", self->actor->name);
     }
 }
 
@@ -325,9 +353,11 @@ static bool pop(Running *self, bool overdraw)
 
     for (;;) {
         void **buffers = self->buffers[self->request];
+        unsigned mapped;
 
         self->asked = (RamDeviceRequest) {
             .budget = budgets[self->actor->budget],
+            .waiter = &self->waiter,
             .overdraw = overdraw,
         };
         for (self->piece = 0; self->piece < pieces; self->piece++) {
@@ -337,13 +367,16 @@ static bool pop(Running *self, bool overdraw)
                 break;
             }
         }
-        if (self->piece == pieces) {
-            return true;
+        mapped = self->piece;
+        if (mapped < pieces) {
+            unmap(self, self->request, mapped);
         }
-        unmap(self, self->request, self->piece);
+        if (self->asked.answer != RAM_DEVICE_LATER && self->waiter.has_turn) {
+            ram_device_wait_over(&self->waiter);
+        }
         switch (self->asked.answer) {
-        case RAM_DEVICE_GRANTED: /* but the device is ejected */
-            return false;
+        case RAM_DEVICE_GRANTED: /* or the device is ejected */
+            return mapped == pieces;
         case RAM_DEVICE_NEVER:
             host.requests_failed++;
             return false;
@@ -352,15 +385,16 @@ static bool pop(Running *self, bool overdraw)
                 broken("%s must not wait, and is to", self->actor->name);
             }
         }
-        if (ram_device_wait(&self->asked, &self->waits)) {
-            count_turn(self);
+        count_turn(self);
+        if (ram_device_wait(&self->asked)) {
             if (self->actor->kind == RESET) {
-                self->waits = false;
+                ram_device_wait_over(&self->waiter);
                 self->is_unplugged = true;
                 return false;
             }
             explorer_stop_until("a wait", wake_is_due);
-            if (self->is_reset || self->is_unplugged) {
+            if (self->actor->kind == IDLER || self->is_reset ||
+                self->is_unplugged) {
                 self->is_reset = false;
                 return false;
             }
@@ -482,7 +516,7 @@ static void begin(void)
 {
     static void (*const runs[])(void *) = {
         [QUEUE] = run_queue, [CLIENT] = run_client, [RESET] = run_queue,
-        [REFILLER] = run_reader, [NEWCOMER] = run_reader,
+        [IDLER] = run_queue, [REFILLER] = run_reader, [NEWCOMER] = run_reader,
         [REMOVER] = run_reader, [RESETTER] = run_resetter,
         [UNPLUGGER] = run_unplugger, [EJECTOR] = run_ejector,
         [SHORTAGE] = run_shortage,
@@ -491,6 +525,7 @@ static void begin(void)
     device.owner.ref = 1;
     memset(&map_of_memory, 0, sizeof(map_of_memory));
     memset(&main_loop, 0, sizeof(main_loop));
+    has_rung = false;
     memset(&host, 0, sizeof(host));
     if (scenario->chunks) {
         free_all_chunks();
@@ -520,6 +555,9 @@ static void begin(void)
             overdraws[actor->budget] |= actor->overdraw;
             explorer_add(actor->name, runs[actor->kind], &running[i], false);
         }
+    }
+    if (has(IDLER)) {
+        explorer_add("timer", run_timer, NULL, true);
     }
     if (has(EJECTOR)) {
         explorer_add("main loop", run_main_loop, NULL, true);
@@ -579,13 +617,14 @@ static uint64_t state(void)
 
         hash = mixed(hash, self->request << 8 | self->piece);
         hash = mixed(hash, self->asked.held << 20 | self->asked.need);
-        hash = mixed(hash, self->asked.answer << 4 | self->waits << 1 |
-                           self->bh.is_scheduled);
+        hash = mixed(hash, self->asked.answer << 4 | self->waiter.waits << 2 |
+                           self->waiter.has_turn << 1 | self->bh.is_scheduled);
         hash = mixed(hash, self->turns << 3 | self->is_reset << 2 |
                            self->is_unplugged << 1 | self->has_ended);
     }
     hash = mixed(hash, device.owner.ref << 8 | map_of_memory.readers);
-    hash = mixed(hash, map_of_memory.is_ejected << 2 | !!main_loop.cb);
+    hash = mixed(hash, map_of_memory.is_ejected << 2 | !!main_loop.cb << 1 |
+                       has_rung);
     if (scenario->chunks) {
         hash = mixed(hash, g_hash_table_size(pool.by_address) << 8 |
                            pool.free_chunks);
@@ -600,10 +639,17 @@ static uint64_t state(void)
         QLIST_FOREACH(client, &spaces[i].map_client_list, link) {
             clients |= 1u << (container_of(client->bh, Running, bh) - running);
         }
-        hash = mixed(hash, clients << 1 | bhs[i].is_scheduled);
+        hash = mixed(hash, clients << 2 | bhs[i].is_scheduled << 1 |
+                           bhs[i].is_running);
         if (budget) {
-            hash = mixed(hash, budget->used << 20 | budget->need);
-            hash = mixed(hash, budget->is_awaited << 1 | budget->is_short);
+            const RamDeviceWaiter *waiter;
+
+            hash = mixed(hash, budget->used << 1 | budget->is_short);
+            QTAILQ_FOREACH(waiter, &budget->waiters, next) {
+                hash = mixed(hash, waiter->need << 3 |
+                                   (container_of(waiter, Running, waiter) -
+                                    running));
+            }
         }
     }
     for (unsigned is_write = 0; is_write < 2; is_write++) {
@@ -625,26 +671,8 @@ static uint64_t state(void)
     return mixed(hash, buffers);
 }
 
-/*
- * Two requests that have a piece each may refuse each other the next one, give
- * back what they have, and begin again.  Nothing but their timing ends that.
- */
-static bool have_several_pieces(void)
-{
-    for (unsigned i = 0; i < ACTORS; i++) {
-        for (unsigned j = 0; j < REQUESTS; j++) {
-            if (scenario->actors[i].requests[j][1].pages) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 int main(int argc, char **argv)
 {
-    const char *how;
-
     Exploration exploration = { .begin = begin, .end = end };
 
     fake_device_init(&device, DEVICE_SIZE);
@@ -656,9 +684,7 @@ int main(int argc, char **argv)
             continue;
         }
         ram_device_buffer_size = LIMIT_PAGES * page_size();
-        how = argc > 2 ? argv[2] : "";
-        counts_turns = !strcmp(how, "turns") || !have_several_pieces();
-        exploration.state = !strcmp(how, "all") || has_readers() ? NULL : state;
+        exploration.state = argc > 2 || has_readers() ? NULL : state;
         explored = explore(&exploration);
         printf("%u runs, %u states, %u turns\n", explored.runs,
                explored.states, most_turns);

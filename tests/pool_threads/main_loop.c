@@ -10,7 +10,9 @@
 #include "main_loop.h"
 
 struct QEMUBH {
+    struct RamDeviceBudget *budget;
     bool is_scheduled;
+    bool is_due;
     QEMUBH *next;
 };
 
@@ -43,6 +45,21 @@ QEMUBH *main_loop_bh_new(void)
     return bh;
 }
 
+void main_loop_bh_set_budget(QEMUBH *bh, struct RamDeviceBudget *budget)
+{
+    bh->budget = budget;
+}
+
+bool main_loop_bh_is_due(QEMUBH *bh)
+{
+    bool is_due;
+
+    pthread_mutex_lock(&loop.lock);
+    is_due = bh->is_due;
+    pthread_mutex_unlock(&loop.lock);
+    return is_due;
+}
+
 void main_loop_begin(unsigned count)
 {
     loop.thread = pthread_self();
@@ -53,6 +70,7 @@ void qemu_bh_schedule(QEMUBH *bh)
 {
     pthread_mutex_lock(&loop.lock);
     bh->is_scheduled = true;
+    bh->is_due = true;
     pthread_cond_signal(&loop.changed);
     pthread_mutex_unlock(&loop.lock);
 }
@@ -80,7 +98,7 @@ void main_loop_park(Worker *worker)
     pthread_mutex_lock(&loop.lock);
     worker->is_parked = true;
     pthread_cond_signal(&loop.changed);
-    while (qatomic_read(&worker->waits)) {
+    while (qatomic_read(&worker->waiter.waits)) {
         pthread_cond_wait(&worker->wake, &loop.lock);
     }
     worker->is_parked = false;
@@ -95,36 +113,48 @@ void main_loop_leave(Worker *worker)
     pthread_mutex_unlock(&loop.lock);
 }
 
-/* Do all that is scheduled, as virtio_ram_device_bh() does; was there any? */
-static bool run_scheduled(Worker *workers, unsigned count)
+/* Do all that is scheduled, as virtio_next_turn() does; was there any? */
+static bool run_scheduled(void)
 {
-    Call *call = loop.calls;
-    bool any = call;
+    bool any = loop.calls;
 
-    loop.calls = NULL;
-    pthread_mutex_unlock(&loop.lock);
-    while (call) {
-        Call *next = call->next;
+    while (loop.calls) {
+        Call *call = loop.calls;
 
+        loop.calls = call->next;
+        pthread_mutex_unlock(&loop.lock);
         call->cb(call->opaque);
         g_free(call);
-        call = next;
+        pthread_mutex_lock(&loop.lock);
     }
-    pthread_mutex_lock(&loop.lock);
     for (QEMUBH *bh = loop.bhs; bh; bh = bh->next) {
+        RamDeviceWaiter *waiter;
+
         if (!bh->is_scheduled) {
             continue;
         }
         bh->is_scheduled = false;
         any = true;
         main_loop_wakes++;
-        for (unsigned i = 0; i < count; i++) {
-            if (workers[i].bh == bh && qatomic_xchg(&workers[i].waits, false)) {
-                pthread_cond_signal(&workers[i].wake);
-            }
+        pthread_mutex_unlock(&loop.lock);
+        waiter = ram_device_next_turn(bh->budget);
+        pthread_mutex_lock(&loop.lock);
+        bh->is_due = bh->is_scheduled;
+        if (waiter) {
+            pthread_cond_signal(&container_of(waiter, Worker, waiter)->wake);
         }
     }
     return any;
+}
+
+static bool is_idle(void)
+{
+    for (const QEMUBH *bh = loop.bhs; bh; bh = bh->next) {
+        if (bh->is_scheduled) {
+            return false;
+        }
+    }
+    return loop.left && !loop.calls;
 }
 
 static bool nobody_goes_on(const Worker *workers, unsigned count)
@@ -132,7 +162,8 @@ static bool nobody_goes_on(const Worker *workers, unsigned count)
     unsigned waiting = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        waiting += workers[i].is_parked && qatomic_read(&workers[i].waits);
+        waiting += workers[i].is_parked &&
+                   qatomic_read(&workers[i].waiter.waits);
     }
     return waiting == loop.left;
 }
@@ -140,15 +171,12 @@ static bool nobody_goes_on(const Worker *workers, unsigned count)
 void main_loop_run(Worker *workers, unsigned count)
 {
     pthread_mutex_lock(&loop.lock);
-    while (run_scheduled(workers, count) || loop.left) {
-        if (loop.calls) {
-            continue;
-        }
-        if (loop.left && nobody_goes_on(workers, count)) {
-            broken("lost wake-up: %u threads wait, and none else is left",
-                   loop.left);
-        }
-        if (loop.left) {
+    while (run_scheduled() || loop.left) {
+        if (is_idle()) {
+            if (nobody_goes_on(workers, count)) {
+                broken("lost wake-up: %u threads wait, and none else is left",
+                       loop.left);
+            }
             pthread_cond_wait(&loop.changed, &loop.lock);
         }
     }

@@ -9,6 +9,8 @@
 
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
+#include "system/dma.h"
+#include "system/ram-device-pool.h"
 
 /* A thread that takes requests off a queue, as virtqueue_pop() does */
 typedef struct Worker {
@@ -17,12 +19,18 @@ typedef struct Worker {
     unsigned number;
     unsigned seed;
     QEMUBH *bh;     /* of the budget that it has */
-    bool waits;     /* atomically accessed */
+    RamDeviceWaiter waiter;
     bool is_parked; /* in main_loop_park() */
 } Worker;
 
-/* A bottom half that wakes the workers that wait for it */
+/* A bottom half that wakes the workers that wait, one at a time */
 QEMUBH *main_loop_bh_new(void);
+
+/* The budget whose turns it gives */
+void main_loop_bh_set_budget(QEMUBH *bh, struct RamDeviceBudget *budget);
+
+/* Is it going to be run, or run at present? */
+bool main_loop_bh_is_due(QEMUBH *bh);
 
 /* Called before there are workers, by the thread that runs the main loop */
 void main_loop_begin(unsigned count);

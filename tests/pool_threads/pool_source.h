@@ -87,37 +87,55 @@ static bool overdraws[BUDGETS]; /* has requests that must not wait */
 /* What they were when the pool was unlocked last */
 static struct {
     uint64_t used;
-    bool is_awaited;
+    const RamDeviceWaiter *first, *turn;
 } before[BUDGETS];
 
+/* The program's own: is a bottom half going to be run? */
+static bool bh_is_due(QEMUBH *bh);
+
 /*
- * C9: bounded memory; who waits is woken as soon as there is enough, and not
- * before; and until then nobody else takes any, so that it gets enough
+ * C9: bounded memory; who has waited for longest has its turn as soon as there
+ * is enough, and not before; and until it has taken that nobody else takes any
  */
 static void check_budgets(void)
 {
     for (int i = 0; i < BUDGETS; i++) {
         const RamDeviceBudget *budget = budgets[i];
         const uint64_t used_before = before[i].used;
-        const bool was_awaited = before[i].is_awaited;
+        const RamDeviceWaiter *was_first = before[i].first;
+        const RamDeviceWaiter *had_turn = before[i].turn;
+        const RamDeviceWaiter *first, *turn;
 
-        before[i].used = budget ? budget->used : 0;
-        before[i].is_awaited = budget && budget->is_awaited;
+        memset(&before[i], 0, sizeof(before[i]));
         if (!budget) {
             continue;
         }
-        if (was_awaited && budget->used > used_before && !overdraws[i]) {
+        first = QTAILQ_FIRST(&budget->waiters);
+        turn = budget->turn;
+        before[i].used = budget->used;
+        before[i].first = first;
+        before[i].turn = turn;
+        if (was_first && !had_turn && budget->used > used_before &&
+            !overdraws[i]) {
             broken("budget %d is taken from, though somebody waits", i);
         }
-        if (was_awaited && !budget->is_awaited &&
-            budget->used + budget->need > ram_device_buffer_size) {
-            broken("budget %d is awaited no longer, without being enough", i);
+        if (turn && turn != had_turn && turn == was_first &&
+            budget->used + turn->need > ram_device_buffer_size) {
+            broken("budget %d has a turn, without being enough", i);
+        }
+        if (turn && turn != had_turn && was_first && turn != was_first) {
+            broken("budget %d has a turn, out of turn", i);
+        }
+        if ((was_first && was_first->waits && first != was_first &&
+             first != had_turn) ||
+            (had_turn && had_turn->waits && first != had_turn)) {
+            broken("somebody is put before who waits for longest");
         }
         if (budget->used > ram_device_buffer_size << overdraws[i]) {
             broken("budget %d has %" PRIu64 " bytes in use", i, budget->used);
         }
-        if (budget->is_awaited &&
-            budget->used + budget->need <= ram_device_buffer_size) {
+        if (first && !turn && !bh_is_due(budget->bh) &&
+            budget->used + first->need <= ram_device_buffer_size) {
             broken("budget %d is awaited, though there is enough", i);
         }
     }
@@ -181,9 +199,11 @@ static void check_that_nothing_is_left(void)
     for (int i = 0; i < BUDGETS; i++) {
         RamDeviceBudget *budget = budgets[i];
 
-        if (budget && (budget->used || budget->is_awaited)) {
-            broken("budget %d has %" PRIu64 " bytes in use%s at the end", i,
-                   budget->used, budget->is_awaited ? " and is awaited" : "");
+        if (budget && (budget->used || budget->turn ||
+                       !QTAILQ_EMPTY(&budget->waiters))) {
+            broken("budget %d has %" PRIu64 " bytes in use%s%s at the end", i,
+                   budget->used, budget->turn ? ", a turn" : "",
+                   QTAILQ_EMPTY(&budget->waiters) ? "" : ", and is awaited");
         }
         budgets[i] = NULL;
         ram_device_budget_close(budget);

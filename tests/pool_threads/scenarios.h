@@ -22,6 +22,7 @@ typedef enum ActorKind {
     QUEUE,     /* has a budget with a bottom half */
     CLIENT,    /* is charged to an address space, for one piece at a time */
     RESET,     /* a queue that is reset when it is to wait */
+    IDLER,     /* a queue that doesn't take its turn */
     REFILLER,  /* shares a buffer and reads it again */
     NEWCOMER,  /* the same, when the device has just been written to */
     REMOVER,   /* the same, when the device has just gone away */
@@ -75,6 +76,11 @@ static const Scenario scenarios[] = {
         { "a", QUEUE, 0, false, false, { { { 0, 3 } }, { { 4, 2 } } } },
         { "b", RESET, 0, false, false, { { { 8, 4 } } } },
         { "c", QUEUE, 0, false, false, { { { 16, 2 } } } },
+    } },
+    { "a queue that does not take its turn", {
+        { "a", IDLER, 0, true, false, { { { 0, 4 } } } },
+        { "b", QUEUE, 0, true, false, { { { 8, 4 } }, { { 12, 3 } } } },
+        { "c", QUEUE, 0, true, false, { { { 16, 2 } } } },
     } },
     { "a queue that is reset while it waits", {
         { "a", QUEUE, 0, true, false, { { { 0, 4 } }, { { 4, 2 } } } },

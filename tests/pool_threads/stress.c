@@ -52,10 +52,17 @@ NOT_SANITIZED void tell_state(void)
         const RamDeviceBudget *budget = budgets[i];
 
         if (budget) {
-            printf("budget %d: used %" PRIu64 " need %" PRIu64 " awaited %d\n",
-                   i, budget->used, budget->need, budget->is_awaited);
+            const RamDeviceWaiter *first = QTAILQ_FIRST(&budget->waiters);
+
+            printf("budget %d: used %" PRIu64 " need %" PRIu64 " turn %d\n",
+                   i, budget->used, first ? first->need : 0, !!budget->turn);
         }
     }
+}
+
+static bool bh_is_due(QEMUBH *bh)
+{
+    return main_loop_bh_is_due(bh);
 }
 
 static unsigned draw(Worker *worker, unsigned below)
@@ -205,6 +212,7 @@ static bool pop(Worker *worker, Piece *pieces, unsigned number, bool overdraw)
     for (;;) {
         RamDeviceRequest request = {
             .budget = budgets[worker->number % BUDGETS],
+            .waiter = &worker->waiter,
             .overdraw = overdraw,
         };
         unsigned mapped = 0;
@@ -212,13 +220,16 @@ static bool pop(Worker *worker, Piece *pieces, unsigned number, bool overdraw)
         while (mapped < number && map(&pieces[mapped], &request)) {
             mapped++;
         }
-        if (mapped == number) {
-            return true;
+        if (mapped < number) {
+            unmap(pieces, mapped, false);
         }
-        unmap(pieces, mapped, false);
+        if (request.answer != RAM_DEVICE_LATER &&
+            qatomic_read(&worker->waiter.has_turn)) {
+            ram_device_wait_over(&worker->waiter);
+        }
         switch (request.answer) {
-        case RAM_DEVICE_GRANTED: /* unplugged */
-            return false;
+        case RAM_DEVICE_GRANTED: /* or unplugged */
+            return mapped == number;
         case RAM_DEVICE_NEVER:
             if (request.need <= LIMIT) {
                 broken("a request of %" PRIu64 " bytes never fits",
@@ -227,7 +238,7 @@ static bool pop(Worker *worker, Piece *pieces, unsigned number, bool overdraw)
             qatomic_inc(&count.nevers);
             return false;
         case RAM_DEVICE_LATER:
-            if (ram_device_wait(&request, &worker->waits)) {
+            if (ram_device_wait(&request)) {
                 qatomic_inc(&count.waits);
                 main_loop_park(worker);
             }
@@ -426,6 +437,7 @@ int main(int argc, char **argv)
                                  : workers[i % BUDGETS].bh;
         if (i < BUDGETS) {
             budgets[i] = ram_device_budget_new(worker->bh);
+            main_loop_bh_set_budget(worker->bh, budgets[i]);
             overdraws[i] = i > 0;
         }
         pthread_cond_init(&worker->wake, NULL);

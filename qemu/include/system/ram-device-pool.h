@@ -19,6 +19,7 @@
 #define SYSTEM_RAM_DEVICE_POOL_H
 
 #include "exec/hwaddr.h"
+#include "qemu/queue.h"
 #include "qemu/units.h"
 #include "system/ram-device.h"
 #include "system/ram-device-pages.h"
@@ -28,12 +29,33 @@ extern uint64_t ram_device_buffer_size;
 #define RAM_DEVICE_BUFFER_SIZE_DEFAULT (64 * MiB)
 
 /**
+ * struct RamDeviceWaiter - one whose requests may have to wait for memory
+ *
+ * A virtqueue.  All zero: it doesn't wait.
+ *
+ * @budget: what it waits for, or is to take from; or NULL
+ * @need: bytes that it waits for
+ * @waits: it waits; atomically accessed
+ * @has_turn: it needn't wait any longer, and all others must; atomically
+ *            accessed
+ * @next: the one who has waited for less
+ */
+typedef struct RamDeviceWaiter {
+    struct RamDeviceBudget *budget;
+    uint64_t need;
+    bool waits;
+    bool has_turn;
+    QTAILQ_ENTRY(RamDeviceWaiter) next;
+} RamDeviceWaiter;
+
+/**
  * struct RamDeviceRequest - the mappings of one request of a device
  *
  * All of them are asked for before the first buffer is filled, so that nothing
  * is read in vain if the request has to wait.
  *
  * @budget: the device's budget
+ * @waiter: who waits if it must; NULL if nobody does
  * @held: bytes of the pool that the request has so far
  * @need: bytes that it was refused last
  * @answer: what it was answered last
@@ -42,6 +64,7 @@ extern uint64_t ram_device_buffer_size;
  */
 typedef struct RamDeviceRequest {
     struct RamDeviceBudget *budget;
+    RamDeviceWaiter *waiter;
     uint64_t held;
     uint64_t need;
     RamDeviceAnswer answer;
@@ -52,14 +75,16 @@ typedef struct RamDeviceRequest {
 /**
  * ram_device_budget_new() - open a budget
  *
- * @bh: scheduled when a request that waits can go on; or NULL
+ * @bh: scheduled when somebody who waits can have its turn, and then to call
+ *      ram_device_next_turn(); or NULL
  */
 struct RamDeviceBudget *ram_device_budget_new(QEMUBH *bh);
 
 /**
  * ram_device_budget_close() - close a budget
  *
- * Its bottom half isn't scheduled any longer.  Buffers may still be in use.
+ * Its bottom half isn't scheduled any longer, and nobody waits for it.  Buffers
+ * may still be in use.
  *
  * @budget: the budget, or NULL
  */
@@ -151,13 +176,43 @@ bool ram_device_is_buffer(const void *pointer);
 void *ram_device_discard(hwaddr *len);
 
 /**
- * ram_device_wait() - have the budget's bottom half run when memory is back
+ * ram_device_wait() - wait for one's turn
+ *
+ * Turns come in the order in which those who wait began to.  Until it is over,
+ * nobody else gets memory.  Who waits again during its turn, since a request
+ * has turned out to need more, is the next one again.
  *
  * @request: a request that was answered RAM_DEVICE_LATER, its buffers returned
- * @waits: set to true if it has to wait
  *
- * Returns: false if it needn't wait, because memory has come back meanwhile.
+ * Returns: false if it needn't wait, because memory has come back meanwhile,
+ * and it is its turn.
  */
-bool ram_device_wait(const RamDeviceRequest *request, bool *waits);
+bool ram_device_wait(const RamDeviceRequest *request);
+
+/**
+ * ram_device_next_turn() - let the one who has waited for longest go on
+ *
+ * @budget: the budget
+ *
+ * Returns: whose turn it is now, to be told to ask again; NULL if nobody waits,
+ * somebody else's turn isn't over, or there isn't enough for the first one.
+ */
+RamDeviceWaiter *ram_device_next_turn(struct RamDeviceBudget *budget);
+
+/**
+ * ram_device_end_turn() - take a turn away from whoever hasn't taken it
+ *
+ * @budget: the budget
+ */
+void ram_device_end_turn(struct RamDeviceBudget *budget);
+
+/**
+ * ram_device_wait_over() - not wait any longer, nor have one's turn
+ *
+ * Because it has been taken, or isn't wanted any longer.
+ *
+ * @waiter: one who waits, or whose turn it is, or neither
+ */
+void ram_device_wait_over(RamDeviceWaiter *waiter);
 
 #endif /* SYSTEM_RAM_DEVICE_POOL_H */
