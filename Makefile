@@ -73,6 +73,7 @@ check-all:
 	$(results) && exit $$status
 
 # Hours. Each step says by itself what it found; the first one that fails is the last.
+check-nightly: export TARGETS = aarch64-softmmu,x86_64-softmmu
 check-nightly: check-all
 	@$(foreach base,10.0 10.2,$(MAKE) --no-print-directory series-check BASE=$(base) &&) true
 	@$(MAKE) --no-print-directory check BASE=$(other_base)
@@ -158,7 +159,7 @@ help:
 	@echo "make           build the patched emulator, and show with it what the series mends"
 	@echo "make check     the tests that a change must pass; STRICT=1 fails for a test that was skipped unexpectedly"
 	@echo "make check-all     that, and the tests that take long: stock builds, QEMU's own qtests, the matrix, more storms"
-	@echo "make check-nightly that, and all below that tests, on both bases; it takes hours"
+	@echo "make check-nightly that, and all below that tests, on both bases and for x86-64 guests; it takes hours"
 	@echo "make newest    the same with the newest point release of QEMU that Debian has, after \`make\` has told of one"
 	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
 	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
