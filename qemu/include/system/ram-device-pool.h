@@ -184,8 +184,8 @@ void *ram_device_discard(hwaddr *len);
  *
  * @request: a request that was answered RAM_DEVICE_LATER, its buffers returned
  *
- * Returns: false if it needn't wait, because memory has come back meanwhile,
- * and it is its turn.
+ * Returns: false if it needn't wait, because memory has come back meanwhile;
+ * it is its turn then, unless it overdraws the budget past others.
  */
 bool ram_device_wait(const RamDeviceRequest *request);
 
