@@ -30,7 +30,8 @@ WAKING = {
         "RAM_DEVICE_LATER) {\n        if (!budget->turn", "RAM_DEVICE_LATER && false) {\n        if (!budget->turn",
         "is awaited, though there is enough"),
     "others come between asking and waiting": Break(
-        "    if (waiter->has_turn) {\n        /* It", f"    {LET_OTHERS_IN}\n    if (waiter->has_turn) {{\n        /* It",
+        "    if (waiter->has_turn) {\n        /* It",
+        f"    {LET_OTHERS_IN}\n    if (waiter->has_turn) {{\n        /* It",
         "is awaited, though there is enough"),
     "others come between waiting and saying so": Break(
         "    qatomic_set(&waiter->waits, true);\n", f"    {LET_OTHERS_IN}\n    qatomic_set(&waiter->waits, true);\n",
@@ -60,10 +61,12 @@ SERVING = {
         "        waiter_leave(budget->turn);\n        budget_changed(budget);\n", "", "steps, and no end",
         "a queue that does not take its turn"),
     "nobody is told when a turn was not taken": Break(
-        "        waiter_leave(budget->turn);\n        budget_changed(budget);\n", "        waiter_leave(budget->turn);\n",
+        "        waiter_leave(budget->turn);\n        budget_changed(budget);\n",
+        "        waiter_leave(budget->turn);\n",
         "is awaited, though there is enough", "a queue that does not take its turn"),
     "nobody is told when a queue waits no longer": Break(
-        "        waiter_leave(waiter);\n        budget_changed(budget);\n", "        waiter_leave(waiter);\n        (void)budget;\n",
+        "        waiter_leave(waiter);\n        budget_changed(budget);\n",
+        "        waiter_leave(waiter);\n        (void)budget;\n",
         "is awaited, though there is enough", "a queue that is reset while it waits"),
     "what does not fit is granted": Break(
         "    if (request->answer != RAM_DEVICE_GRANTED) {", "    if (request->answer == RAM_DEVICE_NEVER) {",
