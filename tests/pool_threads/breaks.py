@@ -133,8 +133,6 @@ THREADS = {
     "who is to wait takes no lock": Break(
         "    QEMU_LOCK_GUARD(&pool.lock);\n    waiter->need", "    waiter->need",
         "ThreadSanitizer: data race"),
-    "a turn that is over is kept": Break(
-        "        budget->turn = NULL;\n", "", "is put before who waits for longest"),
     "the bottom half is not scheduled": WAKING["the bottom half is not scheduled"],
     "a reference is dropped where the buffer is given back": Break(
         "        region_unref(mr);\n", "        memory_region_unref(mr);\n", "is dropped in a thread"),
