@@ -29,6 +29,7 @@ for word; do
 done""".lstrip()
 # The first version that has upstream's fix; what leads to it is counted from 50 on.
 FIXED_FROM = (11, 1, 50)
+FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")
 PACKAGES = {"aarch64": "qemu-system-arm", "x86_64": "qemu-system-x86"}
 
 
@@ -41,14 +42,15 @@ class DebianQemu:
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """How to run it: with the C library that it was linked with, not with this machine's."""
-        (loader,) = self.root.glob("usr/lib*/ld-linux-*.so.*")
-        (libraries,) = {library.parent for library in self.root.glob("usr/lib/*/libc.so.6")}
-        return [str(loader), "--library-path", str(libraries), str(self.root / "usr/bin" / self.program),
-                "-L", str(self.root / "usr/share/qemu"), *arguments]  # fmt: skip
+        libraries = [*self.root.glob("lib/*-linux-*"), *self.root.glob("usr/lib/*-linux-*")]  # Debian 12 has the first too
+        (loader,) = {loader for folder in libraries for loader in folder.glob("ld-linux-*.so.*")}
+        data = [word for folder in FIRMWARE for word in ("-L", str(self.root / folder))]
+        return [str(loader), "--library-path", ":".join(map(str, libraries)), str(self.root / "usr/bin" / self.program),
+                *data, *arguments]  # fmt: skip
 
     def script(self, folder: Path) -> Path:
         """The same as one program, which finds its modules, and stops its CPU where it has no qtest accelerator."""
-        (modules,) = self.root.glob("usr/lib/*/qemu")
+        (modules,) = self.root.glob("usr/lib/*-linux-*/qemu")
         path = folder / self.program
         start = f'QEMU_MODULE_DIR={shlex.quote(str(modules))} exec {shlex.join(self.command([]))} "$@"'
         path.write_text("\n".join(("#!/bin/sh", *([] if [*modules.glob(QTEST)] else [STOPPED]), start, "")))
@@ -72,6 +74,11 @@ def newest(architecture: str = "aarch64") -> DebianQemu:
     return _cached("newest", architecture, debian_source.UNSTABLE)
 
 
+def machines_own(architecture: str) -> DebianQemu:
+    """The emulator of this machine's release, by its own sources; NotAvailable says why it can't be had."""
+    return _cached("own", architecture, None)
+
+
 def release(version: str, suite: str, architecture: str = "aarch64") -> DebianQemu:
     """The emulator of that version, which the suite must have; NotAvailable says why it can't be had."""
     found = _cached(version, architecture, suite)
@@ -81,17 +88,17 @@ def release(version: str, suite: str, architecture: str = "aarch64") -> DebianQe
     return found
 
 
-def _cached(name: str, architecture: str, suite: str) -> DebianQemu:
+def _cached(name: str, architecture: str, suite: str | None) -> DebianQemu:
     package = PACKAGES[architecture]
     folder = debian_packages.cache_folder() / f"{name}-{package}"
     filled = debian_packages.filled(folder, lambda unfinished: _download(package, suite, unfinished))
     return DebianQemu(filled, f"qemu-system-{architecture}")
 
 
-def _download(package: str, suite: str, folder: Path) -> None:
+def _download(package: str, suite: str | None, folder: Path) -> None:
     mirrors = debian_source.mirrors() if debian_source.is_debian() else []
     architecture = debian_packages.ARCHITECTURES.get(platform.machine())
     if not mirrors or not architecture:
         raise NotAvailable(f"no {package} of Debian's for this machine: it has no apt source of Debian")
-    with debian_packages.apt_of(architecture, debian_source.stanzas("deb", suite, mirrors)) as apt:
+    with debian_packages.apt_of(architecture, debian_source.stanzas("deb", suite, mirrors) if suite else "") as apt:
         apt.unpack_with_dependencies(package, folder)

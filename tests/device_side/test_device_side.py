@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,9 +64,9 @@ def with_stock(report: Report) -> Report:
 
 
 @pytest.fixture
-def with_stock_on_a_known_cpu(with_stock: Report) -> Report:
+def with_stock_on_a_known_cpu(with_stock: Report, tmp_path: Path) -> Report:
     """The same, where the outer VM's CPU makes of a misaligned access what the tests say; the patched makes none."""
-    outer = outer_vm.USUAL.emulator
+    outer = outer_vm.emulator(outer_vm.USUAL, tmp_path)
     printed = subprocess.run([outer, "--version"], text=True, capture_output=True, check=True).stdout
     if not printed.startswith(f"QEMU emulator version {KNOWN_CPU}."):
         pytest.skip(f"the CPU of {printed.splitlines()[0]} makes other accesses of misaligned ones than {KNOWN_CPU}'s")

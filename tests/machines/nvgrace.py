@@ -46,7 +46,7 @@ def host(release: Release, work: Path, device: str) -> OuterVm:
     total = (RAM_SIZE + MEMORY_SIZE) // MIB
     properties = f"nvidia,gpu-mem-base-pa = {device_tree.cells(RAM + RAM_SIZE)};"
     properties += f"nvidia,gpu-mem-size = {device_tree.cells(MEMORY_SIZE)};"
-    command = [machine.emulator, *machine.arguments, *outer_vm.COMMON, "-m", str(total), *devices]
+    command = [outer_vm.emulator(machine, work), *machine.arguments, *outer_vm.COMMON, "-m", str(total), *devices]
     tree = device_tree.with_function_behind_port(command, SLOT, properties, work)
     return OuterVm(
         machine, release.kernel,

@@ -3,8 +3,9 @@
 
 It boots Debian's kernel under TCG, with the host's root read-only and one writable work folder, both
 under the very paths that they have on the host, and runs one command there. Nothing is installed on
-the host and nothing needs root: the kernel is downloaded as a package and unpacked into a cache. Where the
-VM is of another architecture than the host, a /usr of its own takes the place of the host's.
+the host and nothing needs root: the kernel, and the emulator where there is none in PATH, are downloaded as packages
+and unpacked into a cache. Where the VM is of another architecture than the host, a /usr of its own takes the place of
+the host's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian_qemu
+import debian_source
 from machines import debian, initramfs
 from machines.error import MachineError
 from machines.kernel_module import Builder
@@ -113,9 +116,17 @@ class Kernel:
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages of the programs that the usual one takes from the host, and that aren't here."""
-    programs = {USUAL.emulator: USUAL.emulator_package, USUAL.busybox: BUSYBOX_PACKAGE}
+    """The Debian packages that the usual one needs on the host, and that aren't here."""
+    programs = {USUAL.busybox: BUSYBOX_PACKAGE}
+    if not debian_source.is_debian():
+        programs[USUAL.emulator] = USUAL.emulator_package
     return [package for program, package in programs.items() if shutil.which(program) is None]
+
+
+def emulator(machine: Machine, folder: Path) -> str:
+    """The emulator in PATH, else Debian's, made one program in the folder; NotAvailable says why there is none."""
+    found = shutil.which(machine.emulator)
+    return found or str(debian_qemu.machines_own(platform.machine()).script(folder))
 
 
 def debian_kernel() -> Kernel:
@@ -187,7 +198,7 @@ def run(
     ordered = [*initramfs.in_load_order(kernel.modules, [*MODULES, *modules]), *own_modules]
     _write_initramfs(machine, work, command, ordered, work / "initramfs.cpio")
     arguments = [
-        machine.emulator, *machine.arguments, *COMMON, "-m", str(memory_mib), *devices,
+        emulator(machine, work), *machine.arguments, *COMMON, "-m", str(memory_mib), *devices,
         "-kernel", str(kernel.image), "-initrd", str(work / "initramfs.cpio"),
         "-append", f"{machine.kernel_command_line} {kernel_arguments}".strip(),
         "-virtfs", f"local,path=/,mount_tag=host,readonly=on,{SHARED}",
