@@ -40,7 +40,7 @@ $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that
 endif
 endif
 
-.PHONY: all newest check check-all check-nightly checker audit bench matrix storm soak suites build setup series series-check export install clean
+.PHONY: all newest check check-all check-nightly checker audit bench matrix storm soak fuzz sanitized suites build setup series series-check export install clean
 .PHONY: arm64-host gh200 deb deb-source packages-check quilt help
 
 of_base = $(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))
@@ -77,7 +77,7 @@ check-nightly: export TARGETS = aarch64-softmmu,x86_64-softmmu
 check-nightly: check-all
 	@$(foreach base,10.0 10.2,$(MAKE) --no-print-directory series-check BASE=$(base) &&) true
 	@$(MAKE) --no-print-directory check BASE=$(other_base)
-	@for what in suites matrix 'storm TIMES=50' 'soak TIME=3600' arm64-host gh200; do \
+	@for what in suites matrix 'storm TIMES=50' 'soak TIME=3600' 'fuzz TIME=3600' sanitized arm64-host gh200; do \
 		$(MAKE) --no-print-directory $$what BASE=$(BASE) || exit 1; done
 
 # What is checked need not be ours, so nothing of ours is built but the peer.
@@ -103,6 +103,16 @@ storm: setup
 soak: build
 	@PYTHONPATH=tests:scripts $(program) tests/pool/run_soak.py --patched $(work)/build-patched/qemu-system-aarch64 \
 		--work $(work)/soak $(if $(TIME),--seconds $(TIME))
+
+fuzz: setup
+	@scripts/needs libclang-rt-dev
+	@ninja -C build sanitized
+	@PYTHONPATH=tests:scripts $(program) tests/sanitized/run_fuzz.py --fuzzer $(work)/build-sanitized/qemu-fuzz-aarch64 \
+		--work $(work)/fuzz $(if $(TIME),--seconds $(TIME))
+
+sanitized: setup
+	@scripts/needs libclang-rt-dev
+	@ninja -C build sanitized-suites
 
 suites: setup
 	@ninja -C build suites
@@ -174,6 +184,8 @@ help:
 	@echo "make gh200     on such a host: a Linux guest that uses the GPU's memory as system RAM; ours and Debian's emulator"
 	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"
 	@echo "make soak      disks move data to and from a BAR while they are reset, the VM stops and the BAR goes away; TIME=600"
+	@echo "make fuzz      requests and operations that libFuzzer makes up, with ASan and UBSan, contents compared; TIME=60"
+	@echo "make sanitized the series' qtests, the pool's tests and the revocations, with ASan and UBSan"
 	@echo "make suites    QEMU's own suites (unit, rust, qtest, functional) on stock and patched builds, side by side"
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"

@@ -42,7 +42,8 @@ class DebianQemu:
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """How to run it: with the C library that it was linked with, not with this machine's."""
-        libraries = [*self.root.glob("lib/*-linux-*"), *self.root.glob("usr/lib/*-linux-*")]  # Debian 12 has the first too
+        # Debian 12 has its C library in the first, all else in the second.
+        libraries = [*self.root.glob("lib/*-linux-*"), *self.root.glob("usr/lib/*-linux-*")]
         (loader,) = {loader for folder in libraries for loader in folder.glob("ld-linux-*.so.*")}
         data = [word for folder in FIRMWARE for word in ("-L", str(self.root / folder))]
         return [str(loader), "--library-path", ":".join(map(str, libraries)), str(self.root / "usr/bin" / self.program),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Configure and build one variant of the emulator: patched, stock (QEMU as released), norust (patched, without Rust),
-stock-rust (QEMU as released, with its own Rust) or arm64 (patched, cross-built for arm64 hosts).
+stock-rust (QEMU as released, with its own Rust), arm64 (patched, cross-built for arm64 hosts) or sanitized (patched,
+by clang, with ASan and UBSan, and with a fuzzer beside each emulator).
 
 Configure runs only when what it is asked for has changed; ninja goes on where an interrupted build stopped.
 """
@@ -19,7 +20,8 @@ from workplace import NotAvailable, Refused, Workplace, arguments, run_script, s
 WITH_SERIES = "--with-pkgversion=RAM device series, version 2"  # what --version says in parentheses
 VARIANTS = {"patched": ("--enable-rust", WITH_SERIES), "stock": ("--disable-rust",),
             "norust": ("--disable-rust", WITH_SERIES), "stock-rust": ("--enable-rust",),
-            "arm64": ("--enable-rust", WITH_SERIES)}
+            "arm64": ("--enable-rust", WITH_SERIES),
+            "sanitized": ("--enable-rust", WITH_SERIES, "--enable-asan", "--enable-ubsan", "--enable-fuzzing")}
 CROSS = {"arm64"}  # Debian's names of the host's architecture
 NOT_AVAILABLE = "not-available"  # the reason why there is no cross build
 
@@ -57,7 +59,8 @@ def build(place: Workplace, variant: str, targets: list[str], python: Path) -> N
     made, host = folder(place, variant), host_of(place, variant)
     (made / NOT_AVAILABLE).unlink(missing_ok=True)
     configure(place, made, variant, host, targets, python)
-    emulators = [f"qemu-system-{target.removesuffix('-softmmu')}" for target in targets]
+    kinds = ["system", *(["fuzz"] if variant == "sanitized" else [])]
+    emulators = [f"qemu-{kind}-{target.removesuffix('-softmmu')}" for target in targets for kind in kinds]
     say(f"building {' '.join(emulators)} ({variant}) in {made}")
     compiling.watch(place, ["ninja", "-C", str(made), *emulators], made)
     if variant in CROSS:
@@ -72,7 +75,9 @@ def folder(place: Workplace, variant: str) -> Path:
 
 def host_of(place: Workplace, variant: str) -> Host:
     """The host that a variant is built for."""
-    return hosts.cross(place, variant, declared(place.base)["rust"]) if variant in CROSS else hosts.native()
+    if variant in CROSS:
+        return hosts.cross(place, variant, declared(place.base)["rust"])
+    return hosts.sanitizing() if variant == "sanitized" else hosts.native()
 
 
 def configure(place: Workplace, build: Path, variant: str, host: Host, targets: list[str], python: Path) -> None:

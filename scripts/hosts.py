@@ -41,6 +41,11 @@ def native() -> Host:
     return Host((os.environ.get("CC", "gcc"),))
 
 
+def sanitizing() -> Host:
+    """This machine, by the compiler that libFuzzer is part of."""
+    return Host(("clang",), options=("--cxx=clang++",))
+
+
 def cross(place: Workplace, architecture: str, oldest_rust: str) -> Host:
     """A host of another architecture, by Debian's name of it; NotAvailable says why there are no compilers for it."""
     cpus = [cpu for cpu, name in ARCHITECTURES.items() if name == architecture]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from debian_source import is_debian
+
 pytestmark = pytest.mark.quick
 
 NEEDS = Path(__file__).resolve().parents[2] / "scripts" / "needs"
@@ -21,8 +23,10 @@ esac
 """
 
 
-def run(folder: Path, simulated: str, user: int = 0) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run it, for gdb alone, where gdb isn't; and what apt-get was asked."""
+def run(
+    folder: Path, simulated: str, user: int = 0, package: str = "gdb"
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run it, for one package alone, where its programs aren't; and what apt-get was asked."""
     calls = folder / "calls"
     calls.touch()
     for tool in TOOLS:
@@ -31,7 +35,7 @@ def run(folder: Path, simulated: str, user: int = 0) -> tuple[subprocess.Complet
     for name, text in programs.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    done = subprocess.run([str(NEEDS), "gdb"], env={"PATH": str(folder)}, text=True, capture_output=True, check=False)
+    done = subprocess.run([str(NEEDS), package], env={"PATH": str(folder)}, text=True, capture_output=True, check=False)
     return done, calls.read_text().splitlines()
 
 
@@ -59,3 +63,10 @@ def test_who_is_not_root_is_told_the_command(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "as root, run:  apt-get update && apt-get install --no-install-recommends gdb" in done.stderr
     assert calls == []
+
+
+def test_debians_emulator_is_unpacked_and_not_installed(tmp_path: Path) -> None:
+    if not is_debian():
+        pytest.skip("this machine isn't Debian's")
+    done, calls = run(tmp_path, "", package="qemu-system-x86")
+    assert (done.returncode, done.stdout, calls) == (0, "", [])

@@ -1,0 +1,470 @@
+/*
+ * Fuzzing of DMA into RAM devices
+ *
+ * An input is a row of operations: requests to a virtio-blk and a virtio-scsi
+ * disk whose descriptors are in RAM, in RAM devices, across their borders and
+ * beside them; operations of the ram-device-testdev; BARs that are disabled,
+ * moved and that vanish while requests are in flight; resets.  What must be in
+ * the memory and on the disks is known, and compared: a request that nothing
+ * was in the way of moves exactly its bytes, any other one some of them, and
+ * nobody writes anything else.
+ *
+ *   qemu-fuzz-aarch64 --fuzz-target=ram-device-fuzz [libFuzzer's arguments]
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+#include "qemu/memfd.h"
+#include "qemu/units.h"
+#include "hw/pci/pci_regs.h"
+#include "system/dma.h"
+#include "fuzz.h"
+#include "tests/qtest/libqos/generic-pcihost.h"
+#include "ram_device_fuzz_disk.h"
+#include "ram_device_fuzz_testdev.h"
+
+#define RAM_SIZE     (16 * MiB)
+#define RAM_BASE     (1 * GiB)
+
+/* Devices and their BARs' places in the machine "virt" */
+enum {
+    TESTDEV_SLOT = 1,
+    BLK_SLOT,
+    SCSI_SLOT,
+};
+#define REGS_ADDR    0x10000000u
+#define STAGING_ADDR 0x10200000u
+#define BLK_ADDR     0x10600000u
+#define SCSI_ADDR    0x10610000u
+#define HIGH_ADDR    0x8000000000ull
+/* Where BARs are that nobody can find */
+#define PARKED_ADDR  0x8040000000ull
+/* An address with nothing behind it */
+#define HOLE_ADDR    0x8080000000ull
+
+static FuzzDisk disks[2];
+static FuzzTestDev testdev;
+static int mem_fd;
+
+/*
+ * The input
+ */
+
+typedef struct Input {
+    const uint8_t *at;
+    size_t left;
+} Input;
+
+static uint32_t take(Input *in, unsigned bytes)
+{
+    uint32_t value = 0;
+
+    while (bytes-- && in->left) {
+        value = value << 8 | *in->at++;
+        in->left--;
+    }
+    return value;
+}
+
+static FuzzArea take_area(Input *in)
+{
+    FuzzArea area = take(in, 1) % AREA_COUNT;
+
+    return fuzz_memory[area].there && !fuzz_memory[area].vanished ? area
+                                                                  : AREA_RAM;
+}
+
+/*
+ * Where the BARs are
+ */
+
+static void place_bar(QPCIDevice *dev, int bar, uint64_t addr, bool wide)
+{
+    qpci_config_writel(dev, PCI_BASE_ADDRESS_0 + 4 * bar, addr);
+    if (wide) {
+        qpci_config_writel(dev, PCI_BASE_ADDRESS_0 + 4 * bar + 4, addr >> 32);
+    }
+}
+
+static void set_decoding(bool on)
+{
+    qpci_config_writew(testdev.dev, PCI_COMMAND,
+                       PCI_COMMAND_MASTER | (on ? PCI_COMMAND_MEMORY : 0));
+}
+
+static void settle(void)
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        fuzz_disk_settle(&disks[i]);
+    }
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        fuzz_disk_check(&disks[i]);
+    }
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        fuzz_disk_forget(&disks[i]);
+    }
+    fuzz_memory_check();
+}
+
+static void gone(FuzzArea area)
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        fuzz_disk_disturb(&disks[i]);
+        disks[i].queue.lost |= disks[i].queue.rings == area;
+    }
+}
+
+/* Take memory away, while requests are in flight */
+static void op_leave(Input *in)
+{
+    FuzzMemory *memory = fuzz_memory;
+
+    switch (take(in, 1) % 4) {
+    case 0:
+        set_decoding(false);
+        memory[AREA_MEM].there = false;
+        memory[AREA_REG].there = false;
+        memory[AREA_STAGING].there = false;
+        gone(AREA_MEM);
+        gone(AREA_REG);
+        gone(AREA_STAGING);
+        break;
+    case 1:
+        place_bar(testdev.dev, RDT_BAR_MEM, PARKED_ADDR, true);
+        memory[AREA_MEM].there = false;
+        gone(AREA_MEM);
+        break;
+    case 2:
+        place_bar(testdev.dev, RDT_BAR_REG, PARKED_ADDR + MiB, true);
+        memory[AREA_REG].there = false;
+        gone(AREA_REG);
+        break;
+    default:
+        g_assert_cmpint(ftruncate(mem_fd, 0), ==, 0);
+        memory[AREA_MEM].vanished = true;
+        gone(AREA_MEM);
+        break;
+    }
+}
+
+/* All memory is there again; the BARs are beside each other, or apart */
+static void op_return(Input *in)
+{
+    FuzzMemory *mem = &fuzz_memory[AREA_MEM], *reg = &fuzz_memory[AREA_REG];
+    int i;
+
+    settle();
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        if (disks[i].queue.rings == AREA_REG) {
+            fuzz_queue_reset(&disks[i].queue);
+        }
+    }
+    reg->addr = HIGH_ADDR + mem->size + (take(in, 1) & 1 ? MiB : 0);
+    place_bar(testdev.dev, RDT_BAR_MEM, mem->addr, true);
+    place_bar(testdev.dev, RDT_BAR_REG, reg->addr, true);
+    set_decoding(true);
+    mem->there = reg->there = fuzz_memory[AREA_STAGING].there = true;
+    if (mem->vanished) {
+        g_assert_cmpint(ftruncate(mem_fd, mem->size), ==, 0);
+        mem->vanished = false;
+        fuzz_memory_fill(mem);
+    }
+}
+
+/*
+ * Requests
+ */
+
+/* A piece of data, in an area or across its end */
+static FuzzPiece take_piece(Input *in, bool write)
+{
+    const FuzzMemory *m = &fuzz_memory[take(in, 1) % AREA_COUNT];
+
+    return (FuzzPiece) {
+        .addr = m->addr + m->data + take(in, 3) % m->data_size,
+        .len = 1 + take(in, 2) % 4096,
+        .write = write,
+    };
+}
+
+/* Something is wrong with it, or it isn't where it says */
+static void spoil(Input *in, FuzzRequest *r)
+{
+    FuzzPiece *p = &r->pieces[r->piece_count ? take(in, 1) % r->piece_count : 0];
+
+    r->tidy = false;
+    switch (take(in, 1) % 8) {
+    case 0:
+        p->len = 0;
+        break;
+    case 1:
+        p->len = take(in, 4);
+        break;
+    case 2:
+        p->addr = HOLE_ADDR + take(in, 2);
+        break;
+    case 3:
+        p->addr = -1 - (uint64_t)take(in, 2);
+        break;
+    case 4:
+        p->addr = RAM_BASE + RAM_SIZE - take(in, 1);
+        break;
+    case 5:
+        p->write = !p->write;
+        break;
+    case 6:
+        r->sector = take(in, 4);
+        break;
+    default:
+        r->kind = FUZZ_OTHER;
+        r->command = take(in, 1) & ~1u;
+        break;
+    }
+}
+
+/* Commands of FUZZ_OTHER that write to the disk are for FUZZ_WRITE alone */
+static bool may_write(const FuzzDisk *d, const FuzzRequest *r)
+{
+    static const uint8_t blk[] = { 1, 11, 13, 14 };
+    static const uint8_t scsi[] = {
+        0x04, 0x0a, 0x2a, 0x2e, 0x41, 0x42, 0x8a, 0x8e, 0x93, 0xaa, 0xae,
+    };
+
+    return r->kind == FUZZ_OTHER &&
+           memchr(d->scsi ? scsi : blk, r->command,
+                  d->scsi ? sizeof(scsi) : sizeof(blk));
+}
+
+static void op_request(Input *in, FuzzDisk *d)
+{
+    uint32_t flags = take(in, 1);
+    FuzzRequest r = {
+        .kind = flags & 1 ? FUZZ_WRITE : FUZZ_READ,
+        .tidy = true,
+        .piece_count = 1 + (flags >> 1) % 8,
+    };
+    uint32_t total = 0, part;
+    FuzzArea headers, table;
+    unsigned i;
+
+    if (d->count == FUZZ_MAX_REQUESTS || d->queue.lost) {
+        settle();
+    }
+    if (!d->queue.started) {
+        fuzz_disk_start(d, take_area(in));
+    }
+    r.sector = take(in, 1) % (FUZZ_DISK_SIZE / FUZZ_SECTOR / 2);
+    for (i = 0; i < r.piece_count; i++) {
+        r.pieces[i] = take_piece(in, r.kind == FUZZ_READ);
+        total += r.pieces[i].len;
+    }
+    /* Sectors are whole */
+    part = -total % FUZZ_SECTOR;
+    if (part) {
+        r.pieces[i] = take_piece(in, r.kind == FUZZ_READ);
+        r.pieces[i].len = part;
+        r.piece_count++;
+    }
+    r.bytes = total + part;
+    if ((flags & 0xc0) == 0xc0) {
+        spoil(in, &r);
+    }
+    if (may_write(d, &r)) {
+        return;
+    }
+    headers = flags & 0x10 ? take_area(in) : AREA_RAM;
+    table = flags & 0x20 ? take_area(in) : AREA_RAM;
+    fuzz_disk_submit(d, &r, headers, flags & 0x20, table);
+}
+
+static void op_reset(FuzzDisk *d)
+{
+    fuzz_disk_disturb(d);
+    fuzz_queue_reset(&d->queue);
+    settle();
+}
+
+static void op_testdev(Input *in)
+{
+    RamDeviceTestOp op = take(in, 1) % (RDT_OP_END + 1);
+    FuzzPiece guest = take_piece(in, false);
+    FuzzPiece other = take_piece(in, false);
+    uint32_t stage = take(in, 3) % fuzz_memory[AREA_STAGING].data_size;
+
+    settle();
+    if (fuzz_memory[AREA_STAGING].there) {
+        fuzz_testdev_run(&testdev, op, guest.addr, stage,
+                         op >= RDT_OP_LD_LE ? guest.len % 10 : guest.len,
+                         other.addr);
+        fuzz_counts.operations++;
+        fuzz_memory_check();
+    }
+}
+
+/*
+ * The target
+ */
+
+static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
+{
+    Input in = { .at = data, .left = size };
+    int i;
+
+    op_return(&in);
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        fuzz_disk_fill(&disks[i]);
+    }
+    for (i = 0; i < AREA_COUNT; i++) {
+        fuzz_memory_fill(&fuzz_memory[i]);
+    }
+    while (in.left) {
+        switch (take(&in, 1) % 16) {
+        case 0 ... 4:
+            op_request(&in, &disks[0]);
+            break;
+        case 5 ... 8:
+            op_request(&in, &disks[1]);
+            break;
+        case 9 ... 10:
+            op_testdev(&in);
+            break;
+        case 11:
+            settle();
+            break;
+        case 12:
+            op_leave(&in);
+            break;
+        case 13:
+            op_return(&in);
+            break;
+        case 14:
+            op_reset(&disks[take(&in, 1) % ARRAY_SIZE(disks)]);
+            break;
+        default:
+            main_loop_wait(true);
+            break;
+        }
+    }
+    settle();
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        fuzz_queue_reset(&disks[i].queue);
+    }
+    fuzz_counts.inputs++;
+}
+
+static void print_counts(void)
+{
+    fprintf(stderr, "ram-device-fuzz: %" PRIu64 " inputs, %" PRIu64
+            " descriptors, %" PRIu64 " requests (%" PRIu64 " answered as "
+            "done, %" PRIu64 " disturbed, %" PRIu64 " compared, %" PRIu64
+            " bytes), %" PRIu64 " devices lost, %" PRIu64 " operations\n",
+            fuzz_counts.inputs, fuzz_counts.descriptors, fuzz_counts.requests,
+            fuzz_counts.good, fuzz_counts.disturbed, fuzz_counts.compared,
+            fuzz_counts.bytes, fuzz_counts.broken, fuzz_counts.operations);
+}
+
+static GString *command_line(FuzzTarget *t)
+{
+    GString *line = g_string_new(TARGET_NAME);
+
+    mem_fd = qemu_memfd_create("mem", 128 * KiB, false, 0, 0, &error_abort);
+    fuzz_disk_create(&disks[0], "blk", false, 0);
+    fuzz_disk_create(&disks[1], "scsi", true, 1);
+    g_string_append_printf(
+        line, " -M virt,x-ram-device-buffer-size=%llu -cpu max -m %llu "
+        "-nodefaults -display none "
+        "-device " TYPE_RAM_DEVICE_TESTDEV ",addr=%d.0,mem-size=%llu,"
+        "mem-path=/proc/self/fd/%d,reg-size=%llu "
+        "-blockdev file,node-name=blk,filename=/proc/self/fd/%d,locking=off "
+        "-device virtio-blk-pci,addr=%d.0,drive=blk,num-queues=1,"
+        "disable-legacy=on "
+        "-blockdev file,node-name=scsi,filename=/proc/self/fd/%d,locking=off "
+        "-device virtio-scsi-pci,id=hba,addr=%d.0,num_queues=1,"
+        "disable-legacy=on -device scsi-hd,bus=hba.0,drive=scsi",
+        256 * KiB, RAM_SIZE, TESTDEV_SLOT, 128 * KiB, mem_fd, 64 * KiB,
+        disks[0].fd, BLK_SLOT, disks[1].fd, SCSI_SLOT);
+    return line;
+}
+
+static void know(FuzzArea area, uint64_t addr, uint32_t size, bool at_end)
+{
+    MemoryRegionSection section = memory_region_find(get_system_memory(), addr,
+                                                     size);
+    FuzzMemory *m = &fuzz_memory[area];
+
+    g_assert(section.mr && memory_region_is_ram(section.mr));
+    g_assert(int128_get64(section.size) == size);
+    *m = (FuzzMemory) {
+        .addr = addr,
+        .size = size,
+        .reserved = at_end ? size - FUZZ_RESERVED_SIZE : 0,
+        .data = at_end ? 0 : FUZZ_RESERVED_SIZE,
+        .data_size = size - FUZZ_RESERVED_SIZE,
+        .host = (uint8_t *)memory_region_get_ram_ptr(section.mr) +
+                section.offset_within_region,
+        .model = g_malloc0(size),
+        .writers = g_malloc0(size),
+        .there = true,
+    };
+    memory_region_unref(section.mr);
+}
+
+static QPCIDevice *find_device(QPCIBus *bus, int slot)
+{
+    QPCIDevice *dev = qpci_device_find(bus, QPCI_DEVFN(slot, 0));
+
+    g_assert(dev);
+    return dev;
+}
+
+static void set_up(QTestState *qts)
+{
+    QGenericPCIBus *bus = g_new0(QGenericPCIBus, 1);
+    const uint64_t regs[] = { BLK_ADDR, SCSI_ADDR };
+    int i;
+
+    qpci_init_generic(bus, qts, NULL, false);
+    testdev.dev = find_device(&bus->bus, TESTDEV_SLOT);
+    testdev.regs = REGS_ADDR;
+    place_bar(testdev.dev, RDT_BAR_REGS, REGS_ADDR, false);
+    place_bar(testdev.dev, RDT_BAR_STAGING, STAGING_ADDR, false);
+    place_bar(testdev.dev, RDT_BAR_MEM, HIGH_ADDR, true);
+    place_bar(testdev.dev, RDT_BAR_REG, HIGH_ADDR + 128 * KiB, true);
+    set_decoding(true);
+    for (i = 0; i < ARRAY_SIZE(disks); i++) {
+        QPCIDevice *dev = find_device(&bus->bus, BLK_SLOT + i);
+
+        disks[i].queue.dev = dev;
+        disks[i].queue.regs = regs[i];
+        place_bar(dev, 4, regs[i], true);
+        qpci_config_writew(dev, PCI_COMMAND,
+                           PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+    }
+    know(AREA_RAM, RAM_BASE + RAM_SIZE - 64 * KiB, 64 * KiB, false);
+    know(AREA_MEM, HIGH_ADDR, 128 * KiB, false);
+    know(AREA_REG, HIGH_ADDR + 128 * KiB, 64 * KiB, true);
+    know(AREA_STAGING, STAGING_ADDR + RDT_STAGING_SIZE - 64 * KiB, 64 * KiB,
+         false);
+    atexit(print_counts);
+}
+
+static void register_targets(void)
+{
+    fuzz_add_target(&(FuzzTarget) {
+        .name = "ram-device-fuzz",
+        .description = "DMA of virtio-blk, virtio-scsi and a test device into "
+                       "RAM devices that come and go; contents are compared",
+        .get_init_cmdline = command_line,
+        .pre_fuzz = set_up,
+        .fuzz = fuzz,
+    });
+}
+
+fuzz_target_init(register_targets);

@@ -1,0 +1,161 @@
+/*
+ * Fuzzing of DMA into RAM devices: the memory and the queues that it is about
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_H
+#define TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_H
+
+#include "tests/qtest/libqos/pci.h"
+
+/**
+ * enum FuzzArea - the memory whose contents are known
+ *
+ * @AREA_RAM: the last of the guest's RAM, with nothing behind it
+ * @AREA_MEM: the test device's prefetchable BAR, a RAM device
+ * @AREA_REG: its plain BAR, another one.  At first it begins where the
+ *            prefetchable one ends.
+ * @AREA_STAGING: the last of the test device's staging buffer, RAM on the PCI
+ *                bus
+ */
+typedef enum FuzzArea {
+    AREA_RAM,
+    AREA_MEM,
+    AREA_REG,
+    AREA_STAGING,
+    AREA_COUNT,
+} FuzzArea;
+
+/* Of each area this is for rings, tables, headers and status bytes */
+#define FUZZ_RESERVED_SIZE 0x8000
+
+/**
+ * struct FuzzMemory - an area
+ *
+ * @addr: guest address
+ * @size: bytes, a multiple of 64 KiB
+ * @reserved: offset of the reserved part; it begins or ends the area
+ * @data: offset of the rest, which only descriptors touch
+ * @data_size: bytes of that
+ * @host: what is there; not to be touched while it has vanished
+ * @model: what has to be there
+ * @writers: of each byte, how many requests in flight may write it; 2 stands
+ *           for more as well
+ * @there: the guest can reach it
+ * @vanished: an access is a SIGBUS
+ */
+typedef struct FuzzMemory {
+    uint64_t addr;
+    uint32_t size;
+    uint32_t reserved;
+    uint32_t data;
+    uint32_t data_size;
+    uint8_t *host;
+    uint8_t *model;
+    uint8_t *writers;
+    bool there;
+    bool vanished;
+} FuzzMemory;
+
+extern FuzzMemory fuzz_memory[AREA_COUNT];
+
+/* A part of an area */
+typedef struct FuzzSpan {
+    FuzzArea area;
+    uint32_t offset;
+    uint32_t len;
+} FuzzSpan;
+
+/**
+ * fuzz_span_at() - what a guest address means
+ *
+ * @addr: guest address
+ * @len: bytes, at least 1
+ * @span: what of them is in one area, from @addr on
+ *
+ * Returns: false if none is
+ */
+bool fuzz_span_at(uint64_t addr, uint64_t len, FuzzSpan *span);
+
+/* Is all of a guest address range in areas that the guest can reach? */
+bool fuzz_reachable(uint64_t addr, uint64_t len);
+
+/* Pseudo-random bytes, the same for the same @which */
+void fuzz_random(void *to, size_t len, unsigned which);
+
+/* Give the area its first contents, and its model the same */
+void fuzz_memory_fill(FuzzMemory *m);
+
+/* End the fuzzing of this input with a message: a sentence doesn't hold */
+G_NORETURN void G_GNUC_PRINTF(1, 2) fuzz_wrong(const char *fmt, ...);
+
+/* All data of the areas must be what their models say */
+void fuzz_memory_check(void);
+
+/*
+ * Split virtqueues
+ */
+
+#define FUZZ_QUEUE_SIZE   128
+#define FUZZ_MAX_PIECES   18
+
+/**
+ * struct FuzzPiece - a descriptor
+ *
+ * @addr: guest address
+ * @len: bytes
+ * @write: the device writes it
+ */
+typedef struct FuzzPiece {
+    uint64_t addr;
+    uint32_t len;
+    bool write;
+} FuzzPiece;
+
+/**
+ * struct FuzzQueue - a virtio-pci device with a queue
+ *
+ * @dev: its configuration space
+ * @regs: guest address of its BAR 4
+ * @index: which of its queues
+ * @slot: which part of the reserved parts is the queue's
+ * @rings: the area with its rings
+ * @added: requests made available since it was set up
+ * @started: the device has the queue
+ * @lost: its rings have been out of reach, so answers may not come
+ */
+typedef struct FuzzQueue {
+    QPCIDevice *dev;
+    uint64_t regs;
+    unsigned index;
+    unsigned slot;
+    FuzzArea rings;
+    uint16_t added;
+    bool started;
+    bool lost;
+} FuzzQueue;
+
+/* Reset the device and make its queue ready, with rings in that area */
+void fuzz_queue_start(FuzzQueue *q, FuzzArea rings);
+
+/* Reset the device; what was in flight has ended when this returns */
+void fuzz_queue_reset(FuzzQueue *q);
+
+/*
+ * Make a request available and notify the device; @indirect: its descriptors
+ * are in a table, in that area.
+ */
+void fuzz_queue_add(FuzzQueue *q, const FuzzPiece *pieces, unsigned count,
+                    bool indirect, FuzzArea table);
+
+/* Does it want to be reset? */
+bool fuzz_queue_broken(const FuzzQueue *q);
+
+/*
+ * Run the main loop until all requests are answered, or the device wants to be
+ * reset, or nobody can tell.
+ */
+void fuzz_queue_settle(FuzzQueue *q);
+
+#endif /* TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_H */

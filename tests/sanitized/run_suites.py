@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the series' qtests and folders of tests with an emulator that has ASan and UBSan, and counts what these report.
+
+    run_suites.py --build FOLDER --work FOLDER --python PROGRAM [--tests FOLDER ...]
+
+The emulator goes on after a report, so that a test sees what it would see otherwise; the reports stay in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from sanitized import reports
+
+TESTS = Path(__file__).resolve().parents[1]
+EMULATOR = "qemu-system-aarch64"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, required=True, help="where the emulator and the qtests were built")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the reports")
+    parser.add_argument("--python", type=Path, required=True, help="a Python with pytest")
+    parser.add_argument("--tests", nargs="+", default=["pool", "revoked"], help="folders of tests (default: %(default)s)")
+    given = parser.parse_args()
+    build, folder = given.build.resolve(), given.work.resolve() / "reports"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    environment = os.environ | reports.options(folder) | {"RAM_DEVICE_PATCHED": str(build / EMULATOR)}
+    commands = {program.name: [str(program), "-k"] for program in sorted((build / "tests/qtest").glob("ram-device-*-test"))}
+    commands |= {name: [str(given.python.absolute()), "-m", "pytest", "-q", str(TESTS / name)] for name in given.tests}
+    failed = []
+    for name, command in commands.items():
+        print(f"-- {name}", flush=True)
+        done = subprocess.run(command, cwd=build, check=False, env=environment | {
+            "QTEST_QEMU_BINARY": str(build / EMULATOR), "QTEST_QEMU_IMG": shutil.which("qemu-img") or ""})  # fmt: skip
+        failed += [name] if done.returncode else []
+    found = reports.found(folder)
+    for report in found:
+        print(report)
+    print(f"{len(commands)} programs and folders of tests, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}; "
+          f"{len(found)} reports of ASan and UBSan")  # fmt: skip
+    return 1 if failed or found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
