@@ -442,14 +442,15 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
  * the driver has written there meanwhile, but never what a device that is gone
  * reads as; nor, since it is one at a time, what another one has replaced.
  */
-static bool refill(const RamDevice *rd, hwaddr offset, uint8_t *buffer,
-                   hwaddr len)
+static bool refill(const RamDevice *rd, uint64_t offset, void *ram,
+                   uint64_t len)
 {
     uint8_t part[RAM_DEVICE_PAGE_SIZE];
+    uint8_t *buffer = ram;
 
     QEMU_LOCK_GUARD(&pool.refill_lock);
     while (len) {
-        const hwaddr l = MIN(len, sizeof(part));
+        const uint64_t l = MIN(len, sizeof(part));
 
         if (!ram_device_read(rd, offset, part, l)) {
             return false;
@@ -462,12 +463,51 @@ static bool refill(const RamDevice *rd, hwaddr offset, uint8_t *buffer,
     return true;
 }
 
+typedef bool DeviceCopy(const RamDevice *rd, uint64_t offset, void *ram,
+                        uint64_t len);
+
+static bool flush(const RamDevice *rd, uint64_t offset, void *ram, uint64_t len)
+{
+    return ram_device_write(rd, offset, ram, len);
+}
+
+/* Where in the region a pointer into its buffer is */
+static hwaddr offset_of(const RamDeviceBuffer *buffer, const void *pointer)
+{
+    return buffer->offset + ((uint8_t *)pointer - buffer_memory(buffer));
+}
+
+/* Copy between a part of a buffer and the device; false if that is gone */
+static bool copy_part(const RamDeviceBuffer *buffer, void *pointer, hwaddr len,
+                      DeviceCopy *copy)
+{
+    const hwaddr offset = offset_of(buffer, pointer);
+    MemoryRegion *mr = buffer->mr;
+    const bool is_write = copy == flush;
+    const int64_t begun = g_get_monotonic_time();
+    RamDevice rd;
+
+    if (ram_device_is_given_up(mr)) {
+        ram_device_count(mr, RAM_DEVICE_FAULTS, 1);
+        return false;
+    }
+    memory_region_get_ram_device(mr, &rd);
+    trace_memory_region_ram_device_copy(memory_region_name(mr), offset, len,
+                                        is_write);
+    if (!copy(&rd, offset, pointer, len)) {
+        ram_device_access_failed(mr, offset, len, is_write);
+        ram_device_has_waited(mr, begun);
+        return false;
+    }
+    ram_device_count(mr, is_write ? RAM_DEVICE_BYTES_WRITTEN
+                                  : RAM_DEVICE_BYTES_READ, len);
+    return true;
+}
+
 bool ram_device_fill(void *pointer, hwaddr len)
 {
     RamDeviceBuffer *buffer;
-    RamDevice rd;
-    hwaddr offset;
-    bool is_shared, done;
+    bool is_shared;
 
     WITH_QEMU_LOCK_GUARD(&pool.lock) {
         buffer = buffer_at(pointer);
@@ -476,17 +516,9 @@ bool ram_device_fill(void *pointer, hwaddr len)
         }
         is_shared = buffer->has_data;
     }
-    offset = buffer->offset + ((uint8_t *)pointer - buffer_memory(buffer));
-    memory_region_get_ram_device(buffer->mr, &rd);
-    trace_memory_region_ram_device_copy(memory_region_name(buffer->mr), offset,
-                                        len, false);
-    done = is_shared ? refill(&rd, offset, pointer, len)
-                     : ram_device_read(&rd, offset, pointer, len);
-    if (!done) {
-        ram_device_access_failed(buffer->mr, offset, len, false);
+    if (!copy_part(buffer, pointer, len, is_shared ? refill : ram_device_read)) {
         return false;
     }
-    ram_device_count(buffer->mr, RAM_DEVICE_BYTES_READ, len);
     if (!is_shared) {
         QEMU_LOCK_GUARD(&pool.lock);
         buffer->has_data = true;
@@ -533,20 +565,9 @@ bool ram_device_unmap(void *pointer, bool is_write, hwaddr access_len)
         }
     }
     if (is_write && access_len) {
-        const hwaddr offset = buffer->offset +
-                              ((uint8_t *)pointer - buffer_memory(buffer));
-
-        RamDevice rd;
-
-        memory_region_get_ram_device(buffer->mr, &rd);
-        trace_memory_region_ram_device_copy(memory_region_name(buffer->mr),
-                                            offset, access_len, true);
-        if (ram_device_write(&rd, offset, pointer, access_len)) {
-            ram_device_count(buffer->mr, RAM_DEVICE_BYTES_WRITTEN, access_len);
-        } else {
-            ram_device_access_failed(buffer->mr, offset, access_len, true);
-        }
-        memory_region_ram_device_written(buffer->mr, offset, access_len);
+        copy_part(buffer, pointer, access_len, flush);
+        memory_region_ram_device_written(buffer->mr, offset_of(buffer, pointer),
+                                         access_len);
     }
     WITH_QEMU_LOCK_GUARD(&pool.lock) {
         if (!--buffer->users) {

@@ -17,8 +17,12 @@
 #include "system/ram-device-status.h"
 #include "trace.h"
 
+/* No access to a device that is ready takes so long, in microseconds */
+#define LONG_WAIT G_USEC_PER_SEC
+
 struct RamDeviceStatus {
     QEMUBH *loss_bh;
+    Stat64 given_up_until; /* g_get_monotonic_time() */
     Stat64 events[RAM_DEVICE_EVENTS];
 };
 
@@ -39,6 +43,7 @@ RamDeviceStatus *ram_device_status_new(void)
     for (int i = 0; i < RAM_DEVICE_EVENTS; i++) {
         stat64_init(&status->events[i], 0);
     }
+    stat64_init(&status->given_up_until, 0);
     return status;
 }
 
@@ -69,6 +74,27 @@ void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
     if (event == RAM_DEVICE_FAULTS && mr->ram_device_status->loss_bh) {
         qemu_bh_schedule(mr->ram_device_status->loss_bh);
     }
+}
+
+void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
+{
+    const int64_t now = g_get_monotonic_time();
+
+    if (now - begun >= LONG_WAIT) {
+        stat64_set(&mr->ram_device_status->given_up_until, now + (now - begun));
+    }
+}
+
+bool ram_device_is_given_up(MemoryRegion *mr)
+{
+    const int64_t until = stat64_get(&mr->ram_device_status->given_up_until);
+
+    return until && g_get_monotonic_time() < until;
+}
+
+void ram_device_try_again(MemoryRegion *mr)
+{
+    stat64_set(&mr->ram_device_status->given_up_until, 0);
 }
 
 void ram_device_on_loss(MemoryRegion *mr, QEMUBH *bh)

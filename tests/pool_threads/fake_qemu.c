@@ -99,6 +99,15 @@ void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
 {
 }
 
+void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
+{
+}
+
+bool ram_device_is_given_up(MemoryRegion *mr)
+{
+    return false;
+}
+
 void broken(const char *what, ...)
 {
     va_list arguments;

@@ -67,6 +67,33 @@ void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
                               bool is_write);
 
 /**
+ * ram_device_has_waited() - tell how long a copy took that has failed
+ *
+ * A driver may make an access wait for a device that isn't ready, and then fail
+ * it: Linux 7.2's nvgrace-gpu for 30 seconds after a reset.  A copy of several
+ * pieces would wait for each, and the main loop with it.  So if it was a second
+ * or more, ram_device_is_given_up() is true for as long again.
+ *
+ * @mr: the region
+ * @begun: when the copy began, by g_get_monotonic_time()
+ */
+void ram_device_has_waited(MemoryRegion *mr, int64_t begun);
+
+/**
+ * ram_device_is_given_up() - must a copy fail without an attempt?
+ *
+ * @mr: the region
+ */
+bool ram_device_is_given_up(MemoryRegion *mr);
+
+/**
+ * ram_device_try_again() - the device may be ready: nothing is given up
+ *
+ * @mr: the region
+ */
+void ram_device_try_again(MemoryRegion *mr);
+
+/**
  * ram_device_on_loss() - have a bottom half scheduled when the device is gone
  *
  * It is scheduled whenever an access has found it so.  To be called before the
