@@ -516,7 +516,8 @@ bool ram_device_fill(void *pointer, hwaddr len)
         }
         is_shared = buffer->has_data;
     }
-    if (!copy_part(buffer, pointer, len, is_shared ? refill : ram_device_read)) {
+    if (!copy_part(buffer, pointer, len,
+                   is_shared ? refill : ram_device_read)) {
         return false;
     }
     if (!is_shared) {

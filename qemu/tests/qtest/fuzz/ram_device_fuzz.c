@@ -47,6 +47,7 @@ enum {
 
 static FuzzDisk disks[2];
 static FuzzTestDev testdev;
+static bool bars_moved;
 static int mem_fd;
 
 /*
@@ -56,6 +57,7 @@ static int mem_fd;
 typedef struct Input {
     const uint8_t *at;
     size_t left;
+    unsigned pieces;
 } Input;
 
 static uint32_t take(Input *in, unsigned bytes)
@@ -111,12 +113,12 @@ static void settle(void)
     fuzz_memory_check();
 }
 
-static void gone(FuzzArea area)
+static void gone(FuzzArea area, bool unmapped)
 {
     int i;
 
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
-        fuzz_disk_disturb(&disks[i]);
+        fuzz_disk_disturb(&disks[i], unmapped);
         disks[i].queue.lost |= disks[i].queue.rings == area;
     }
 }
@@ -128,28 +130,31 @@ static void op_leave(Input *in)
 
     switch (take(in, 1) % 4) {
     case 0:
+        bars_moved = true;
         set_decoding(false);
         memory[AREA_MEM].there = false;
         memory[AREA_REG].there = false;
         memory[AREA_STAGING].there = false;
-        gone(AREA_MEM);
-        gone(AREA_REG);
-        gone(AREA_STAGING);
+        gone(AREA_MEM, true);
+        gone(AREA_REG, true);
+        gone(AREA_STAGING, true);
         break;
     case 1:
+        bars_moved = true;
         place_bar(testdev.dev, RDT_BAR_MEM, PARKED_ADDR, true);
         memory[AREA_MEM].there = false;
-        gone(AREA_MEM);
+        gone(AREA_MEM, true);
         break;
     case 2:
+        bars_moved = true;
         place_bar(testdev.dev, RDT_BAR_REG, PARKED_ADDR + MiB, true);
         memory[AREA_REG].there = false;
-        gone(AREA_REG);
+        gone(AREA_REG, true);
         break;
     default:
         g_assert_cmpint(ftruncate(mem_fd, 0), ==, 0);
         memory[AREA_MEM].vanished = true;
-        gone(AREA_MEM);
+        gone(AREA_MEM, false);
         break;
     }
 }
@@ -158,19 +163,24 @@ static void op_leave(Input *in)
 static void op_return(Input *in)
 {
     FuzzMemory *mem = &fuzz_memory[AREA_MEM], *reg = &fuzz_memory[AREA_REG];
+    uint64_t reg_addr;
     int i;
 
     settle();
-    for (i = 0; i < ARRAY_SIZE(disks); i++) {
-        if (disks[i].queue.rings == AREA_REG) {
-            fuzz_queue_reset(&disks[i].queue);
+    reg_addr = HIGH_ADDR + mem->size + (take(in, 1) & 1 ? MiB : 0);
+    if (reg_addr != reg->addr || bars_moved) {
+        for (i = 0; i < ARRAY_SIZE(disks); i++) {
+            if (disks[i].queue.rings == AREA_REG) {
+                fuzz_queue_reset(&disks[i].queue);
+            }
         }
+        reg->addr = reg_addr;
+        place_bar(testdev.dev, RDT_BAR_MEM, mem->addr, true);
+        place_bar(testdev.dev, RDT_BAR_REG, reg->addr, true);
+        set_decoding(true);
+        mem->there = reg->there = fuzz_memory[AREA_STAGING].there = true;
+        bars_moved = false;
     }
-    reg->addr = HIGH_ADDR + mem->size + (take(in, 1) & 1 ? MiB : 0);
-    place_bar(testdev.dev, RDT_BAR_MEM, mem->addr, true);
-    place_bar(testdev.dev, RDT_BAR_REG, reg->addr, true);
-    set_decoding(true);
-    mem->there = reg->there = fuzz_memory[AREA_STAGING].there = true;
     if (mem->vanished) {
         g_assert_cmpint(ftruncate(mem_fd, mem->size), ==, 0);
         mem->vanished = false;
@@ -182,14 +192,18 @@ static void op_return(Input *in)
  * Requests
  */
 
-/* A piece of data, in an area or across its end */
-static FuzzPiece take_piece(Input *in, bool write)
+/*
+ * A piece of data, in an area or across its end.  The same bytes of the input,
+ * which are frequent, make another piece each time, so that few overlap.
+ */
+static FuzzPiece take_piece(Input *in, uint32_t longest, bool write)
 {
     const FuzzMemory *m = &fuzz_memory[take(in, 1) % AREA_COUNT];
 
     return (FuzzPiece) {
-        .addr = m->addr + m->data + take(in, 3) % m->data_size,
-        .len = 1 + take(in, 2) % 4096,
+        .addr = m->addr + m->data +
+                (take(in, 3) + in->pieces++ * 0x1357) % m->data_size,
+        .len = 1 + take(in, 2) % longest,
         .write = write,
     };
 }
@@ -197,7 +211,7 @@ static FuzzPiece take_piece(Input *in, bool write)
 /* Something is wrong with it, or it isn't where it says */
 static void spoil(Input *in, FuzzRequest *r)
 {
-    FuzzPiece *p = &r->pieces[r->piece_count ? take(in, 1) % r->piece_count : 0];
+    FuzzPiece *p = &r->pieces[take(in, 1) % r->piece_count];
 
     r->tidy = false;
     switch (take(in, 1) % 8) {
@@ -250,6 +264,8 @@ static void op_request(Input *in, FuzzDisk *d)
         .tidy = true,
         .piece_count = 1 + (flags >> 1) % 8,
     };
+    /* Several of the large ones are more than the budget */
+    uint32_t longest = (flags & 0xc0) == 0x80 ? 32 * KiB : 4 * KiB;
     uint32_t total = 0, part;
     FuzzArea headers, table;
     unsigned i;
@@ -260,15 +276,15 @@ static void op_request(Input *in, FuzzDisk *d)
     if (!d->queue.started) {
         fuzz_disk_start(d, take_area(in));
     }
-    r.sector = take(in, 1) % (FUZZ_DISK_SIZE / FUZZ_SECTOR / 2);
+    r.sector = take(in, 2) % (FUZZ_DISK_SIZE / FUZZ_SECTOR / 2 - 1);
     for (i = 0; i < r.piece_count; i++) {
-        r.pieces[i] = take_piece(in, r.kind == FUZZ_READ);
+        r.pieces[i] = take_piece(in, longest, r.kind == FUZZ_READ);
         total += r.pieces[i].len;
     }
     /* Sectors are whole */
     part = -total % FUZZ_SECTOR;
     if (part) {
-        r.pieces[i] = take_piece(in, r.kind == FUZZ_READ);
+        r.pieces[i] = take_piece(in, 1, r.kind == FUZZ_READ);
         r.pieces[i].len = part;
         r.piece_count++;
     }
@@ -286,7 +302,7 @@ static void op_request(Input *in, FuzzDisk *d)
 
 static void op_reset(FuzzDisk *d)
 {
-    fuzz_disk_disturb(d);
+    fuzz_disk_disturb(d, false);
     fuzz_queue_reset(&d->queue);
     settle();
 }
@@ -294,8 +310,8 @@ static void op_reset(FuzzDisk *d)
 static void op_testdev(Input *in)
 {
     RamDeviceTestOp op = take(in, 1) % (RDT_OP_END + 1);
-    FuzzPiece guest = take_piece(in, false);
-    FuzzPiece other = take_piece(in, false);
+    FuzzPiece guest = take_piece(in, 4 * KiB, false);
+    FuzzPiece other = take_piece(in, 4 * KiB, false);
     uint32_t stage = take(in, 3) % fuzz_memory[AREA_STAGING].data_size;
 
     settle();
@@ -354,7 +370,9 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
     }
     settle();
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
-        fuzz_queue_reset(&disks[i].queue);
+        if (disks[i].queue.started) {
+            fuzz_queue_reset(&disks[i].queue);
+        }
     }
     fuzz_counts.inputs++;
 }
@@ -378,17 +396,17 @@ static GString *command_line(FuzzTarget *t)
     fuzz_disk_create(&disks[0], "blk", false, 0);
     fuzz_disk_create(&disks[1], "scsi", true, 1);
     g_string_append_printf(
-        line, " -M virt,x-ram-device-buffer-size=%llu -cpu max -m %llu "
-        "-nodefaults -display none "
-        "-device " TYPE_RAM_DEVICE_TESTDEV ",addr=%d.0,mem-size=%llu,"
-        "mem-path=/proc/self/fd/%d,reg-size=%llu "
+        line, " -M virt,x-ram-device-buffer-size=%" PRId64 " -accel qtest "
+        "-cpu max -m %" PRId64 "B -nodefaults -display none "
+        "-device " TYPE_RAM_DEVICE_TESTDEV ",addr=%d.0,mem-size=%" PRId64 ","
+        "mem-path=/proc/self/fd/%d,reg-size=%" PRId64 " "
         "-blockdev file,node-name=blk,filename=/proc/self/fd/%d,locking=off "
         "-device virtio-blk-pci,addr=%d.0,drive=blk,num-queues=1,"
         "disable-legacy=on "
         "-blockdev file,node-name=scsi,filename=/proc/self/fd/%d,locking=off "
         "-device virtio-scsi-pci,id=hba,addr=%d.0,num_queues=1,"
         "disable-legacy=on -device scsi-hd,bus=hba.0,drive=scsi",
-        256 * KiB, RAM_SIZE, TESTDEV_SLOT, 128 * KiB, mem_fd, 64 * KiB,
+        2 * MiB, RAM_SIZE, TESTDEV_SLOT, 128 * KiB, mem_fd, 64 * KiB,
         disks[0].fd, BLK_SLOT, disks[1].fd, SCSI_SLOT);
     return line;
 }

@@ -78,9 +78,6 @@ typedef struct FuzzSpan {
  */
 bool fuzz_span_at(uint64_t addr, uint64_t len, FuzzSpan *span);
 
-/* Is all of a guest address range in areas that the guest can reach? */
-bool fuzz_reachable(uint64_t addr, uint64_t len);
-
 /* Pseudo-random bytes, the same for the same @which */
 void fuzz_random(void *to, size_t len, unsigned which);
 

@@ -9,12 +9,11 @@
 
 #include "ram_device_fuzz.h"
 
-#define FUZZ_DISK_SIZE     0x20000
+#define FUZZ_DISK_SIZE     0x80000
 #define FUZZ_SECTOR        512
 /* In flight, for each disk */
 #define FUZZ_MAX_REQUESTS  8
-/* A piece of data crosses at most one border between areas */
-#define FUZZ_MAX_SPANS     (2 * FUZZ_MAX_PIECES)
+#define FUZZ_MAX_SPANS     (AREA_COUNT * FUZZ_MAX_PIECES)
 
 /**
  * enum FuzzKind - what a request asks for
@@ -46,6 +45,7 @@ typedef enum FuzzKind {
  * @status: the latter
  * @disturbed: it needn't succeed: memory isn't there, or went away while it was
  *             in flight, or the device was reset
+ * @unmapped: that was since a BAR was disabled or moved
  */
 typedef struct FuzzRequest {
     FuzzKind kind;
@@ -60,6 +60,7 @@ typedef struct FuzzRequest {
     FuzzArea headers;
     uint8_t *status;
     bool disturbed;
+    bool unmapped;
 } FuzzRequest;
 
 /**
@@ -121,13 +122,17 @@ void fuzz_disk_start(FuzzDisk *d, FuzzArea rings);
  * @indirect: its descriptors are in a table
  * @table: the area for that
  *
- * Returns: false if its data is where rings may be, and nothing was done
+ * Returns: false if nothing was done, as its data is where rings may be, or, of
+ * a SCSI disk, in no area
  */
 bool fuzz_disk_submit(FuzzDisk *d, const FuzzRequest *wanted, FuzzArea headers,
                       bool indirect, FuzzArea table);
 
-/* What is in flight may fail from now on */
-void fuzz_disk_disturb(FuzzDisk *d);
+/*
+ * What is in flight may fail from now on; @unmapped: since there is no memory
+ * any more at some addresses
+ */
+void fuzz_disk_disturb(FuzzDisk *d, bool unmapped);
 
 /*
  * In this order, for all disks at each step: wait for the answers; check them,

@@ -38,23 +38,9 @@ bool fuzz_span_at(uint64_t addr, uint64_t len, FuzzSpan *span)
     return false;
 }
 
-bool fuzz_reachable(uint64_t addr, uint64_t len)
-{
-    FuzzSpan span;
-
-    while (len) {
-        if (!fuzz_span_at(addr, len, &span) || fuzz_memory[span.area].vanished) {
-            return false;
-        }
-        addr += span.len;
-        len -= span.len;
-    }
-    return true;
-}
-
 void fuzz_random(void *to, size_t len, unsigned which)
 {
-    static uint32_t pool[0x20000];
+    static uint32_t pool[0x24000];
     uint32_t x = 1;
     int i;
 

@@ -160,7 +160,7 @@ void fuzz_queue_settle(FuzzQueue *q)
     const struct vring_used *used =
         (struct vring_used *)(slot_host(q, q->rings) + USED_OFFSET);
 
-    while (!q->lost && lduw_le_p(&used->idx) != q->added &&
+    while (q->started && !q->lost && lduw_le_p(&used->idx) != q->added &&
            !fuzz_queue_broken(q)) {
         main_loop_wait(false);
     }
