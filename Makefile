@@ -121,8 +121,11 @@ audit: setup
 	@ninja -C build audit-machine-code
 	@ninja -C build audit-traces
 
+# PLOTS=FOLDER wants matplotlib, which nothing else does.
 bench: setup
-	@ninja -C build bench
+	@$(if $(PLOTS),build/venv/bin/python -I -m pip --quiet --disable-pip-version-check install --require-hashes \
+		--only-binary=:all: --requirement tests/bench/requirements.txt)
+	@RAM_DEVICE_BENCH_PLOTS='$(abspath $(PLOTS))' ninja -C build bench
 
 build: setup
 	@ninja -C build $(variant)
@@ -179,7 +182,8 @@ help:
 	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
 	@echo "               each access that they make to a device, held against C1 to C3"
-	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and virtio-blk into a BAR beside RAM"
+	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and virtio-blk and virtio-net into a BAR"
+	@echo "               beside RAM; PLOTS=FOLDER draws them"
 	@echo "make arm64-host    what a GH200's host does: NVIDIA's driver, without a GPU, in VMs; ours and Debian's emulator"
 	@echo "make gh200     on such a host: a Linux guest that uses the GPU's memory as system RAM; ours and Debian's emulator"
 	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"

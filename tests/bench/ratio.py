@@ -38,9 +38,10 @@ class Comparison:
 
 def size(count: int) -> str:
     """A number of bytes, for people."""
-    if count >= KIB * KIB:
-        return f"{count // KIB // KIB} MiB"
-    return f"{count // KIB} KiB" if count >= KIB else f"{count} B"
+    for unit, name in ((KIB * KIB, "MiB"), (KIB, "KiB")):
+        if count >= unit and count % unit == 0:
+            return f"{count // unit} {name}"
+    return f"{count} B"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,33 +2,41 @@
 """Times QEMU's accesses to RAM devices, stock beside patched, and prints the ratios. Nothing is asserted.
 
     run_bench.py --stock EMULATOR --patched EMULATOR --work FOLDER [--only SECTION] [--rounds N] [--criterion-rounds N]
-                 [--disk-rounds N] [--disk-folder FOLDER]
+                 [--disk-rounds N] [--disk-folder FOLDER] [--depth N] [--net-rounds N] [--plots FOLDER]
 
 The device is ordinary memory: what is seen is what the CPU does, not what a bus does. The times of accesses are
-processor times of the thread that is measured; of virtio-blk's requests there are times by the clock as well. The
-machine may have other things to do, but a quiet one gives narrower columns.
+processor times of the thread that is measured; of virtio's requests there are times by the clock as well. The machine
+may have other things to do, but a quiet one gives narrower columns.
+
+With --plots, which wants matplotlib (tests/bench/requirements.txt), virtio's requests are measured for more sizes, and
+plotted: what is plotted is what the tables are of.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import platform
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import blk_machine, blk_speed, blk_table, in_process, routines
-from bench.blk_speed import Effort
-from bench.polled_queue import DEPTH
+from bench import blk_speed, in_process, net_machine, net_speed, places, places_machine, routines
+from bench.blk_machine import make_image, place_size
 from bench.ratio import Comparison, table
 from bench.timed_emulator import TimedEmulator, build
+from bench.turns import Effort, Row
+from bench.turns_table import table as table_of_turns
 from machines.error import MachineError, NotAvailable
 
 ADDED_BAR = Path(__file__).with_name("added_bar.c")
+PLOTS_REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 # Of requests in RAM, so that few of them are made at a time but the harness's own turns don't matter.
 ROUND_SECONDS = 0.05
+# What virtio-blk's largest queue has room for.
+GREATEST_DEPTH = 256
 
 
 def processor() -> str:
@@ -62,30 +70,78 @@ def crate(given: argparse.Namespace) -> str:
     return f"{given.criterion_rounds} runs of cargo bench\n\n{table([(heading, compared)])}"
 
 
+def layouts(given: argparse.Namespace) -> tuple[places_machine.NewLayout, places_machine.NewLayout]:
+    """How the patched and the stock emulator get places for data."""
+    stock = places_machine.stock(given.stock, build(given.work, ADDED_BAR))
+    return places_machine.patched(given.patched), stock
+
+
+def beside_ram(given: argparse.Namespace, section: str, head: str, rows: Sequence[Row], skipped: Iterable[str]) -> str:
+    """A section of virtio's, which is plotted if that is wanted."""
+    lines = [f"{section}, {head}: RAM's time by the place's, and the place's CPU time by RAM's", ""]
+    lines += [f"skipped: {what}" for what in skipped]
+    if given.plots:
+        for plot in plotter()(section, rows, given.plots):
+            print(f"-- {plot}", file=sys.stderr)
+    return "\n".join([*lines, table_of_turns(rows)])
+
+
+def lacking_place(size: int) -> list[str]:
+    """The place that this machine lacks, if any, and why."""
+    lacking = places.lacks_unpinnable(size)
+    return [f"{places.UNPINNABLE}: {lacking}"] if lacking else []
+
+
 def virtio_blk(given: argparse.Namespace) -> str:
     """Virtio-blk into a BAR, beside RAM."""
     print("-- virtio-blk", file=sys.stderr)
-    image = blk_speed.make_image(given.disk_folder or given.work)
-    starts = (
-        blk_speed.patched(given.patched, image),
-        blk_speed.stock(given.stock, image, build(given.work, ADDED_BAR)),
-    )
-    rows: list[blk_speed.Row] = []
-    head = f"virtio-blk, {DEPTH} requests in flight, {given.disk_rounds} rounds"
-    lines = [f"{head}: RAM's time by the place's, and the place's CPU time by RAM's", ""]
-    if lacking := blk_machine.lacks_unpinnable():
-        lines.append(f"skipped: {blk_machine.UNPINNABLE}: {lacking}")
-    for start in starts:
-        measured, skipped = blk_speed.compare(start, given.work, Effort(given.disk_rounds, ROUND_SECONDS))
+    image = make_image(given.disk_folder or given.work, given.depth)
+    sizes = blk_speed.PLOTTED_SIZES if given.plots else blk_speed.SIZES
+    effort = Effort(given.disk_rounds, ROUND_SECONDS)
+    rows: list[Row] = []
+    skipped = lacking_place(place_size(given.depth))
+    for new_layout in layouts(given):
+        start = blk_speed.starter(new_layout, image, given.depth)
+        measured, lacking_drives = blk_speed.compare(start, given.work, effort, sizes=sizes)
         rows += measured
-        lines += [f"skipped: {drive}" for drive in skipped]
+        skipped += lacking_drives
     image.unlink()
-    return "\n".join([*lines, blk_table.table(rows)])
+    head = f"{given.depth} requests in flight, {given.disk_rounds} rounds"
+    return beside_ram(given, "virtio-blk", head, rows, skipped)
+
+
+def virtio_net(given: argparse.Namespace) -> str:
+    """Virtio-net out of a BAR and into it, beside RAM."""
+    print("-- virtio-net", file=sys.stderr)
+    sizes = net_speed.PLOTTED_SIZES if given.plots else net_speed.SIZES
+    effort = Effort(given.net_rounds, ROUND_SECONDS)
+    rows = [row for new_layout in layouts(given) for row in net_speed.compare(new_layout, given.work, effort, sizes)]
+    head = f"{net_machine.DEPTH} packets in flight, {given.net_rounds} rounds"
+    return beside_ram(given, "virtio-net", head, rows, lacking_place(net_machine.PLACE_SIZE))
+
+
+def plotter() -> Callable[[str, Sequence[Row], Path], Iterable[Path]]:
+    """bench.plots.draw, which isn't there everywhere."""
+    try:
+        draw: Callable[[str, Sequence[Row], Path], Iterable[Path]] = importlib.import_module("bench.plots").draw
+    except ModuleNotFoundError as error:
+        install = f"{sys.executable} -m pip install --require-hashes --requirement {PLOTS_REQUIREMENTS}"
+        raise MachineError(f"--plots wants matplotlib, but there is no {error.name} here: {install}") from None
+    return draw
+
+
+def depth(text: str) -> int:
+    """A number of requests in flight, for which a BAR can be made."""
+    number = int(text)
+    if number.bit_count() != 1 or not 1 <= number <= GREATEST_DEPTH:
+        raise argparse.ArgumentTypeError(f"{text} is no power of two from 1 to {GREATEST_DEPTH}")
+    return number
 
 
 SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
     "accesses": accesses,
     "virtio-blk": virtio_blk,
+    "virtio-net": virtio_net,
     "crate": crate,
 }
 
@@ -101,7 +157,13 @@ def main() -> None:
     parser.add_argument("--criterion-rounds", type=int, default=5, help="runs of cargo bench")
     parser.add_argument("--disk-rounds", type=int, default=11, help="turns of virtio-blk's requests")
     parser.add_argument("--disk-folder", type=Path, help="where virtio-blk's image is made, if not in the work folder")
+    parser.add_argument("--depth", type=depth, default=blk_speed.DEPTH, help="virtio-blk's requests in flight")
+    parser.add_argument("--net-rounds", type=int, default=11, help="turns of virtio-net's packets")
+    parser.add_argument("--plots", type=Path, default=os.environ.get("RAM_DEVICE_BENCH_PLOTS") or None,
+                        help="a folder for plots of virtio's sections")  # fmt: skip
     given = parser.parse_args()
+    if given.plots:
+        plotter()
     given.work.mkdir(parents=True, exist_ok=True)
 
     for name in [given.only] if given.only else SECTIONS:

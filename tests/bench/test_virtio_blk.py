@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import blk_speed
+from bench import blk_speed, places_machine
 from bench.blk_drives import DRIVES, NULL, Drive
-from bench.blk_machine import BOUNCED, DIRECT, RAM, SMALL_PAGES, STOCK, UNPINNABLE, lacks_unpinnable
-from bench.blk_speed import SIZES, Effort, Row, Series
-from bench.blk_table import table
+from bench.blk_machine import make_image, place_size
+from bench.blk_speed import DEPTH, SIZES
+from bench.places import BOUNCED, DIRECT, RAM, SMALL_PAGES, UNPINNABLE, lacks_unpinnable, stocks_bar
 from bench.ratio import KIB
 from bench.timed_emulator import build
+from bench.turns import Effort, Row, Series
+from bench.turns_table import table
 from machines import emulators
 from machines.error import MachineError
 
@@ -23,36 +25,52 @@ ADDED_BAR = Path(__file__).with_name("added_bar.c")
 SHORT = Effort(rounds=1, round_seconds=0)
 
 
-def start(variant: str, folder: Path) -> blk_speed.Start:
+def start(variant: str, folder: Path, depth: int = DEPTH) -> blk_speed.Start:
     """How the emulator under test is started."""
-    emulator, image = emulators.wanted(variant), blk_speed.make_image(folder)
+    emulator, image = emulators.wanted(variant), make_image(folder, depth)
     if variant == "built_stock":
-        return blk_speed.stock(emulator, image, build(folder, ADDED_BAR))
-    return blk_speed.patched(emulator, image)
+        new_layout = places_machine.stock(emulator, build(folder, ADDED_BAR))
+    else:
+        new_layout = places_machine.patched(emulator)
+    return blk_speed.starter(new_layout, image, depth)
 
 
-@pytest.mark.parametrize(("variant", "places"), [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("built_stock", {STOCK})])
+@pytest.mark.parametrize(
+    ("variant", "places"),
+    [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("built_stock", {stocks_bar(place_size(DEPTH))})],
+)
 def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[str], tmp_path: Path) -> None:
     rows, skipped = blk_speed.compare(start(variant, tmp_path), tmp_path, SHORT)
-    if variant == "patched" and not lacks_unpinnable():
+    if variant == "patched" and not lacks_unpinnable(place_size(DEPTH)):
         places = places | {UNPINNABLE}
     drives = [str(drive) for drive in (NULL, *DRIVES) if not any(text.startswith(f"{drive}:") for text in skipped)]
     assert len(drives) + len(skipped) == 1 + len(DRIVES)
     wanted = [
-        (drive, place, from_disk, size)
-        for drive in drives for place in places for from_disk in (True, False) for size in SIZES
+        (drive, place, kind, size)
+        for drive in drives for place in places for kind in ("read", "write") for size in SIZES
     ]  # fmt: skip
-    assert sorted((str(row.drive), row.place, row.from_disk, row.size) for row in rows) == sorted(wanted)
+    assert sorted((row.device, row.place, row.kind, row.size) for row in rows) == sorted(wanted)
     assert all(ratio > 0 for row in rows for ratio in (*row.speed(), *row.processor_time()))
     printed = table(rows).splitlines()
     assert len([line for line in printed if "KiB" in line or "MiB" in line]) == len(rows)
     assert {f"{place}: {drive}" for place in places for drive in drives} <= set(printed)
 
 
+@pytest.mark.parametrize(("variant", "depth"), [
+    ("patched", 1), ("patched", 128), ("built_stock", 1), ("built_stock", 128),
+])  # fmt: skip
+def test_there_can_be_other_numbers_of_requests_in_flight(variant: str, depth: int, tmp_path: Path) -> None:
+    """128 of 1 MiB want more than the budget of the pool, and more bounce buffers of stock's than at other depths."""
+    with start(variant, tmp_path, depth)(tmp_path, Drive(False, "threads")) as machine:
+        assert machine.driver.depth == depth
+        for place in machine.places:
+            machine.check_contents(1024 * KIB, place, place.name)
+
+
 @pytest.mark.parametrize("place", [RAM, SMALL_PAGES, BOUNCED, UNPINNABLE, DIRECT])
 def test_bytes_that_are_not_moved_are_an_error(place: str, tmp_path: Path) -> None:
     """null-co says that it has done what it hasn't."""
-    if place == UNPINNABLE and (why := lacks_unpinnable()):
+    if place == UNPINNABLE and (why := lacks_unpinnable(place_size(DEPTH))):
         pytest.skip(why)
     with start("patched", tmp_path)(tmp_path, NULL) as machine:
         (chosen,) = (each for each in machine.places if each.name == place)
@@ -75,15 +93,15 @@ def test_a_drive_that_the_emulator_lacks_is_skipped_by_name(complaint: str, ends
     answer = f"echo 'qemu: {complaint}' >&2{'; exit 1' if ends else ''}"
     wrapper.write_text(f'#!/bin/sh\ncase "$*" in *aio=io_uring*) {answer};; esac\nexec "{real}" "$@"\n')
     wrapper.chmod(0o755)
-    begun = blk_speed.patched(wrapper, blk_speed.make_image(tmp_path))
+    begun = blk_speed.starter(places_machine.patched(wrapper), make_image(tmp_path, DEPTH), DEPTH)
     drives = [Drive(False, "threads"), Drive(False, "io_uring")]
     rows, skipped = blk_speed.compare(begun, tmp_path, SHORT, drives)
-    assert {row.drive for row in rows} == {drives[0]}
+    assert {row.device for row in rows} == {str(drives[0])}
     assert skipped == [f"page cache, io_uring: qemu: {complaint}"]
 
 
 def row(drive: Drive, ram: Series, other: Series) -> Row:
-    return Row(drive, BOUNCED, True, 64 * KIB, ram, other)
+    return Row(str(drive), BOUNCED, "read", 64 * KIB, ram, other)
 
 
 def test_the_table_has_ratios_of_rounds_and_the_share_of_null_co() -> None:

@@ -21,6 +21,12 @@ TESTS = Path(__file__).resolve().parents[1]
 EMULATOR = "qemu-system-aarch64"
 
 
+def last_line(printed: str) -> str:
+    """How many tests have passed, as pytest says it, or a program that numbers them."""
+    lines = [line for line in printed.splitlines() if line.startswith("ok ") or " passed" in line]
+    return lines[-1] if lines else "nothing has passed"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, required=True, help="where the emulator and the qtests were built")
@@ -32,14 +38,16 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     environment = os.environ | reports.options(folder) | {"RAM_DEVICE_PATCHED": str(build / EMULATOR)}
-    commands = {program.name: [str(program), "-k"] for program in sorted((build / "tests/qtest").glob("ram-device-*-test"))}
+    commands = {program.name: [str(program), "-k"] for program in sorted((build / "tests/qtest").glob("ram-device-*test"))}
     commands |= {name: [str(given.python.absolute()), "-m", "pytest", "-q", str(TESTS / name)] for name in given.tests}
+    environment |= {"QTEST_QEMU_BINARY": str(build / EMULATOR), "QTEST_QEMU_IMG": shutil.which("qemu-img") or ""}
     failed = []
     for name, command in commands.items():
-        print(f"-- {name}", flush=True)
-        done = subprocess.run(command, cwd=build, check=False, env=environment | {
-            "QTEST_QEMU_BINARY": str(build / EMULATOR), "QTEST_QEMU_IMG": shutil.which("qemu-img") or ""})  # fmt: skip
-        failed += [name] if done.returncode else []
+        done = subprocess.run(command, cwd=build, env=environment, text=True, capture_output=True, check=False)
+        print(f"-- {name}: {last_line(done.stdout)}", flush=True)
+        if done.returncode:
+            print(done.stdout, done.stderr, flush=True)
+            failed.append(name)
     found = reports.found(folder)
     for report in found:
         print(report)

@@ -118,8 +118,12 @@ static void gone(FuzzArea area, bool unmapped)
     int i;
 
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
-        fuzz_disk_disturb(&disks[i], unmapped);
-        disks[i].queue.lost |= disks[i].queue.rings == area;
+        FuzzDisk *d = &disks[i];
+
+        fuzz_disk_disturb(d, unmapped);
+        /* Where no memory is, virtio-scsi may wait for itself for ever */
+        d->queue.lost |= d->queue.rings == area ||
+                         (d->scsi && unmapped && d->count);
     }
 }
 
