@@ -1,8 +1,8 @@
 /*
  * Fuzzing of DMA into RAM devices
  *
- * An input is a row of operations: requests to a virtio-blk and a virtio-scsi
- * disk whose descriptors are in RAM, in RAM devices, across their borders and
+ * An input is a row of operations: requests to virtio-blk, virtio-scsi and NVMe
+ * disks whose descriptors are in RAM, in RAM devices, across their borders and
  * beside them; operations of the ram-device-testdev; BARs that are disabled,
  * moved and that vanish while requests are in flight; resets.  What must be in
  * the memory and on the disks is known, and compared: a request that nothing
@@ -26,26 +26,30 @@
 #include "ram_device_fuzz_disk.h"
 #include "ram_device_fuzz_testdev.h"
 
+#define PAGE         4096
 #define RAM_SIZE     (16 * MiB)
 #define RAM_BASE     (1 * GiB)
+/* What is known of RAM and of the staging buffer */
+#define KNOWN_SIZE   (128 * KiB)
+#define MEM_SIZE     (256 * KiB)
+#define REG_SIZE     (128 * KiB)
 
 /* Devices and their BARs' places in the machine "virt" */
 enum {
     TESTDEV_SLOT = 1,
-    BLK_SLOT,
-    SCSI_SLOT,
+    FIRST_DISK_SLOT,
 };
 #define REGS_ADDR    0x10000000u
 #define STAGING_ADDR 0x10200000u
-#define BLK_ADDR     0x10600000u
-#define SCSI_ADDR    0x10610000u
+#define DISKS_ADDR   0x10600000u
+#define DISK_BAR     0x10000
 #define HIGH_ADDR    0x8000000000ull
 /* Where BARs are that nobody can find */
 #define PARKED_ADDR  0x8040000000ull
 /* An address with nothing behind it */
 #define HOLE_ADDR    0x8080000000ull
 
-static FuzzDisk disks[2];
+static FuzzDisk disks[FUZZ_NVME + 1];
 static FuzzTestDev testdev;
 static bool bars_moved;
 static int mem_fd;
@@ -123,7 +127,7 @@ static void gone(FuzzArea area, bool unmapped)
         fuzz_disk_disturb(d, unmapped);
         /* Where no memory is, virtio-scsi may wait for itself for ever */
         d->queue.lost |= d->queue.rings == area ||
-                         (d->scsi && unmapped && d->count);
+                         (d->model == FUZZ_SCSI && unmapped && d->count);
     }
 }
 
@@ -175,7 +179,7 @@ static void op_return(Input *in)
     if (reg_addr != reg->addr || bars_moved) {
         for (i = 0; i < ARRAY_SIZE(disks); i++) {
             if (disks[i].queue.rings == AREA_REG) {
-                fuzz_queue_reset(&disks[i].queue);
+                fuzz_disk_reset(&disks[i]);
             }
         }
         reg->addr = reg_addr;
@@ -250,14 +254,66 @@ static void spoil(Input *in, FuzzRequest *r)
 /* Commands of FUZZ_OTHER that write to the disk are for FUZZ_WRITE alone */
 static bool may_write(const FuzzDisk *d, const FuzzRequest *r)
 {
-    static const uint8_t blk[] = { 1, 11, 13, 14 };
-    static const uint8_t scsi[] = {
-        0x04, 0x0a, 0x2a, 0x2e, 0x41, 0x42, 0x8a, 0x8e, 0x93, 0xaa, 0xae,
+    static const uint8_t commands[][12] = {
+        [FUZZ_BLK] = { 1, 11, 13, 14 },
+        [FUZZ_SCSI] = { 0x04, 0x0a, 0x2a, 0x2e, 0x42, 0x48, 0x8a, 0x8e, 0xaa,
+                        0xae },
+        [FUZZ_NVME] = { 0x04, 0x08 },
     };
 
-    return r->kind == FUZZ_OTHER &&
-           memchr(d->scsi ? scsi : blk, r->command,
-                  d->scsi ? sizeof(scsi) : sizeof(blk));
+    return r->kind == FUZZ_OTHER && r->command &&
+           memchr(commands[d->model], r->command, sizeof(commands[0]));
+}
+
+/* Make room for one more request, and have the disk ready */
+static void prepare(Input *in, FuzzDisk *d)
+{
+    if (d->count == FUZZ_MAX_REQUESTS || d->queue.lost) {
+        settle();
+    }
+    if (!d->queue.started) {
+        fuzz_disk_start(d, take_area(in));
+    }
+}
+
+/* Its data is pages, all but the first one from their beginning on */
+static void op_nvme(Input *in)
+{
+    FuzzDisk *d = &disks[FUZZ_NVME];
+    uint32_t flags = take(in, 1);
+    FuzzRequest r = {
+        .kind = flags & 1 ? FUZZ_WRITE : FUZZ_READ,
+        .tidy = true,
+    };
+    uint32_t left, begin;
+
+    prepare(in, d);
+    r.sector = take(in, 2) % (FUZZ_DISK_SIZE / FUZZ_SECTOR / 2);
+    r.bytes = left = FUZZ_SECTOR * (1 + take(in, 1) % 64);
+    begin = flags & 2 ? take(in, 2) % 1024 * 4 : 0;
+    while (left) {
+        const FuzzMemory *m = &fuzz_memory[take(in, 1) % AREA_COUNT];
+        uint32_t page = (take(in, 1) + in->pieces++ * 7) % (m->data_size / PAGE);
+        FuzzPiece *p = &r.pieces[r.piece_count++];
+
+        p->addr = m->addr + m->data + page * PAGE + begin;
+        p->len = MIN(left, PAGE - begin);
+        p->write = r.kind == FUZZ_READ;
+        left -= p->len;
+        begin = 0;
+    }
+    if ((flags & 0xc0) == 0xc0) {
+        uint32_t i;
+
+        spoil(in, &r);
+        for (i = 0; i < r.piece_count; i++) {
+            r.pieces[i].len = PAGE;
+        }
+    }
+    if (!may_write(d, &r)) {
+        fuzz_disk_submit(d, &r, AREA_RAM, false,
+                         flags & 0x20 ? take_area(in) : AREA_RAM);
+    }
 }
 
 static void op_request(Input *in, FuzzDisk *d)
@@ -274,12 +330,7 @@ static void op_request(Input *in, FuzzDisk *d)
     FuzzArea headers, table;
     unsigned i;
 
-    if (d->count == FUZZ_MAX_REQUESTS || d->queue.lost) {
-        settle();
-    }
-    if (!d->queue.started) {
-        fuzz_disk_start(d, take_area(in));
-    }
+    prepare(in, d);
     r.sector = take(in, 2) % (FUZZ_DISK_SIZE / FUZZ_SECTOR / 2 - 1);
     for (i = 0; i < r.piece_count; i++) {
         r.pieces[i] = take_piece(in, longest, r.kind == FUZZ_READ);
@@ -307,7 +358,7 @@ static void op_request(Input *in, FuzzDisk *d)
 static void op_reset(FuzzDisk *d)
 {
     fuzz_disk_disturb(d, false);
-    fuzz_queue_reset(&d->queue);
+    fuzz_disk_reset(d);
     settle();
 }
 
@@ -346,11 +397,14 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
     }
     while (in.left) {
         switch (take(&in, 1) % 16) {
-        case 0 ... 4:
-            op_request(&in, &disks[0]);
+        case 0 ... 2:
+            op_request(&in, &disks[FUZZ_BLK]);
             break;
-        case 5 ... 8:
-            op_request(&in, &disks[1]);
+        case 3 ... 5:
+            op_request(&in, &disks[FUZZ_SCSI]);
+            break;
+        case 6 ... 8:
+            op_nvme(&in);
             break;
         case 9 ... 10:
             op_testdev(&in);
@@ -375,7 +429,7 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
     settle();
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
         if (disks[i].queue.started) {
-            fuzz_queue_reset(&disks[i].queue);
+            fuzz_disk_reset(&disks[i]);
         }
     }
     fuzz_counts.inputs++;
@@ -396,9 +450,10 @@ static GString *command_line(FuzzTarget *t)
 {
     GString *line = g_string_new(TARGET_NAME);
 
-    mem_fd = qemu_memfd_create("mem", 128 * KiB, false, 0, 0, &error_abort);
-    fuzz_disk_create(&disks[0], "blk", false, 0);
-    fuzz_disk_create(&disks[1], "scsi", true, 1);
+    mem_fd = qemu_memfd_create("mem", MEM_SIZE, false, 0, 0, &error_abort);
+    fuzz_disk_create(&disks[FUZZ_BLK], "blk", FUZZ_BLK);
+    fuzz_disk_create(&disks[FUZZ_SCSI], "scsi", FUZZ_SCSI);
+    fuzz_disk_create(&disks[FUZZ_NVME], "nvme", FUZZ_NVME);
     g_string_append_printf(
         line, " -M virt,x-ram-device-buffer-size=%" PRId64 " -accel qtest "
         "-cpu max -m %" PRId64 "B -nodefaults -display none "
@@ -409,9 +464,13 @@ static GString *command_line(FuzzTarget *t)
         "disable-legacy=on "
         "-blockdev file,node-name=scsi,filename=/proc/self/fd/%d,locking=off "
         "-device virtio-scsi-pci,id=hba,addr=%d.0,num_queues=1,"
-        "disable-legacy=on -device scsi-hd,bus=hba.0,drive=scsi",
-        2 * MiB, RAM_SIZE, TESTDEV_SLOT, 128 * KiB, mem_fd, 64 * KiB,
-        disks[0].fd, BLK_SLOT, disks[1].fd, SCSI_SLOT);
+        "disable-legacy=on -device scsi-hd,bus=hba.0,drive=scsi "
+        "-blockdev file,node-name=nvme,filename=/proc/self/fd/%d,locking=off "
+        "-device nvme,addr=%d.0,serial=fuzz,drive=nvme",
+        2 * MiB, RAM_SIZE, TESTDEV_SLOT, MEM_SIZE, mem_fd, REG_SIZE,
+        disks[FUZZ_BLK].fd, FIRST_DISK_SLOT + FUZZ_BLK,
+        disks[FUZZ_SCSI].fd, FIRST_DISK_SLOT + FUZZ_SCSI,
+        disks[FUZZ_NVME].fd, FIRST_DISK_SLOT + FUZZ_NVME);
     return line;
 }
 
@@ -449,7 +508,6 @@ static QPCIDevice *find_device(QPCIBus *bus, int slot)
 static void set_up(QTestState *qts)
 {
     QGenericPCIBus *bus = g_new0(QGenericPCIBus, 1);
-    const uint64_t regs[] = { BLK_ADDR, SCSI_ADDR };
     int i;
 
     qpci_init_generic(bus, qts, NULL, false);
@@ -458,21 +516,21 @@ static void set_up(QTestState *qts)
     place_bar(testdev.dev, RDT_BAR_REGS, REGS_ADDR, false);
     place_bar(testdev.dev, RDT_BAR_STAGING, STAGING_ADDR, false);
     place_bar(testdev.dev, RDT_BAR_MEM, HIGH_ADDR, true);
-    place_bar(testdev.dev, RDT_BAR_REG, HIGH_ADDR + 128 * KiB, true);
+    place_bar(testdev.dev, RDT_BAR_REG, HIGH_ADDR + MEM_SIZE, true);
     set_decoding(true);
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
-        QPCIDevice *dev = find_device(&bus->bus, BLK_SLOT + i);
+        QPCIDevice *dev = find_device(&bus->bus, FIRST_DISK_SLOT + i);
 
         disks[i].queue.dev = dev;
-        disks[i].queue.regs = regs[i];
-        place_bar(dev, 4, regs[i], true);
+        disks[i].queue.regs = DISKS_ADDR + i * DISK_BAR;
+        place_bar(dev, i == FUZZ_NVME ? 0 : 4, disks[i].queue.regs, true);
         qpci_config_writew(dev, PCI_COMMAND,
                            PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
     }
-    know(AREA_RAM, RAM_BASE + RAM_SIZE - 64 * KiB, 64 * KiB, false);
-    know(AREA_MEM, HIGH_ADDR, 128 * KiB, false);
-    know(AREA_REG, HIGH_ADDR + 128 * KiB, 64 * KiB, true);
-    know(AREA_STAGING, STAGING_ADDR + RDT_STAGING_SIZE - 64 * KiB, 64 * KiB,
+    know(AREA_RAM, RAM_BASE + RAM_SIZE - KNOWN_SIZE, KNOWN_SIZE, false);
+    know(AREA_MEM, HIGH_ADDR, MEM_SIZE, false);
+    know(AREA_REG, HIGH_ADDR + MEM_SIZE, REG_SIZE, true);
+    know(AREA_STAGING, STAGING_ADDR + RDT_STAGING_SIZE - KNOWN_SIZE, KNOWN_SIZE,
          false);
     atexit(print_counts);
 }
@@ -481,8 +539,8 @@ static void register_targets(void)
 {
     fuzz_add_target(&(FuzzTarget) {
         .name = "ram-device-fuzz",
-        .description = "DMA of virtio-blk, virtio-scsi and a test device into "
-                       "RAM devices that come and go; contents are compared",
+        .description = "DMA of virtio-blk, virtio-scsi, NVMe and a test device "
+                       "into RAM devices that come and go; contents are compared",
         .get_init_cmdline = command_line,
         .pre_fuzz = set_up,
         .fuzz = fuzz,

@@ -28,13 +28,13 @@ typedef enum FuzzArea {
 } FuzzArea;
 
 /* Of each area this is for rings, tables, headers and status bytes */
-#define FUZZ_RESERVED_SIZE 0x8000
+#define FUZZ_RESERVED_SIZE 0xc000
 
 /**
  * struct FuzzMemory - an area
  *
  * @addr: guest address
- * @size: bytes, a multiple of 64 KiB
+ * @size: bytes, a multiple of 4 KiB
  * @reserved: offset of the reserved part; it begins or ends the area
  * @data: offset of the rest, which only descriptors touch
  * @data_size: bytes of that
@@ -91,10 +91,11 @@ G_NORETURN void G_GNUC_PRINTF(1, 2) fuzz_wrong(const char *fmt, ...);
 void fuzz_memory_check(void);
 
 /*
- * Split virtqueues
+ * Queues: these functions are for split virtqueues
  */
 
 #define FUZZ_QUEUE_SIZE   128
+#define FUZZ_NVME_ENTRIES 16
 #define FUZZ_MAX_PIECES   18
 
 /**
@@ -111,14 +112,16 @@ typedef struct FuzzPiece {
 } FuzzPiece;
 
 /**
- * struct FuzzQueue - a virtio-pci device with a queue
+ * struct FuzzQueue - a virtio-pci device with a queue, or an NVMe controller
  *
  * @dev: its configuration space
- * @regs: guest address of its BAR 4
- * @index: which of its queues
- * @slot: which part of the reserved parts is the queue's
+ * @regs: guest address of the BAR with its registers
+ * @index: which of its queues, for virtio
+ * @slot: which part of the reserved parts is the queue's, for virtio
  * @rings: the area with its rings
  * @added: requests made available since it was set up
+ * @done: how many of them are known to be completed, for NVMe
+ * @statuses: where their status goes, for NVMe
  * @started: the device has the queue
  * @lost: its rings have been out of reach, so answers may not come
  */
@@ -129,6 +132,8 @@ typedef struct FuzzQueue {
     unsigned slot;
     FuzzArea rings;
     uint16_t added;
+    uint16_t done;
+    uint8_t *statuses[FUZZ_NVME_ENTRIES];
     bool started;
     bool lost;
 } FuzzQueue;

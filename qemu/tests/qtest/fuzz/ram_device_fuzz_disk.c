@@ -12,7 +12,9 @@
 #include "scsi/constants.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_scsi.h"
+#include "block/nvme.h"
 #include "ram_device_fuzz_disk.h"
+#include "ram_device_fuzz_nvme.h"
 
 /* Where requests have their headers and status bytes */
 #define HEADERS_OFFSET 0x4000
@@ -28,24 +30,24 @@ FuzzCounts fuzz_counts;
  * The disk
  */
 
-void fuzz_disk_create(FuzzDisk *d, const char *name, bool scsi, unsigned slot)
+void fuzz_disk_create(FuzzDisk *d, const char *name, FuzzModel model)
 {
-    d->scsi = scsi;
-    d->queue.slot = slot;
-    d->queue.index = scsi ? 2 : 0;
+    d->model = model;
+    d->queue.slot = model;
+    d->queue.index = model == FUZZ_SCSI ? 2 : 0;
     d->fd = qemu_memfd_create(name, FUZZ_DISK_SIZE, false, 0, 0, &error_abort);
     d->host = mmap(NULL, FUZZ_DISK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
                    d->fd, 0);
     g_assert(d->host != MAP_FAILED);
-    d->model = g_malloc0(FUZZ_DISK_SIZE);
+    d->contents = g_malloc0(FUZZ_DISK_SIZE);
     d->sources = g_malloc0(FUZZ_DISK_SIZE);
     d->writers = g_malloc0(FUZZ_DISK_SIZE / FUZZ_SECTOR);
 }
 
 void fuzz_disk_fill(FuzzDisk *d)
 {
-    fuzz_random(d->model, FUZZ_DISK_SIZE, 1 + d->scsi);
-    memcpy(d->host, d->model, FUZZ_DISK_SIZE);
+    fuzz_random(d->contents, FUZZ_DISK_SIZE, d->model);
+    memcpy(d->host, d->contents, FUZZ_DISK_SIZE);
 }
 
 void fuzz_disk_start(FuzzDisk *d, FuzzArea rings)
@@ -55,13 +57,32 @@ void fuzz_disk_start(FuzzDisk *d, FuzzArea rings)
         .command = TEST_UNIT_READY,
     };
 
-    fuzz_queue_start(&d->queue, rings);
-    if (d->scsi) {
+    if (d->model == FUZZ_NVME) {
+        fuzz_nvme_start(&d->queue, rings);
+    } else {
+        fuzz_queue_start(&d->queue, rings);
+    }
+    if (d->model == FUZZ_SCSI) {
         /* The first command after a reset is told of the reset */
         fuzz_disk_submit(d, &test, AREA_RAM, false, AREA_RAM);
         fuzz_disk_settle(d);
         fuzz_disk_forget(d);
     }
+}
+
+void fuzz_disk_reset(FuzzDisk *d)
+{
+    if (d->model == FUZZ_NVME) {
+        fuzz_nvme_reset(&d->queue);
+    } else {
+        fuzz_queue_reset(&d->queue);
+    }
+}
+
+static bool is_broken(const FuzzDisk *d)
+{
+    return d->model == FUZZ_NVME ? fuzz_nvme_broken(&d->queue)
+                                 : fuzz_queue_broken(&d->queue);
 }
 
 /*
@@ -74,7 +95,7 @@ static void put_header(const FuzzDisk *d, const FuzzRequest *r, uint8_t *header)
     struct virtio_scsi_cmd_req *scsi = (struct virtio_scsi_cmd_req *)header;
 
     memset(header, 0, HEADER_SIZE);
-    if (!d->scsi) {
+    if (d->model == FUZZ_BLK) {
         stl_le_p(&blk->type, r->kind == FUZZ_READ ? VIRTIO_BLK_T_IN :
                              r->kind == FUZZ_WRITE ? VIRTIO_BLK_T_OUT :
                              r->command);
@@ -94,10 +115,10 @@ static bool is_good(const FuzzDisk *d, const uint8_t *status)
     const struct virtio_scsi_cmd_resp *resp =
         (const struct virtio_scsi_cmd_resp *)status;
 
-    if (d->scsi) {
+    if (d->model == FUZZ_SCSI) {
         return resp->response == VIRTIO_SCSI_S_OK && resp->status == GOOD;
     }
-    return *status == VIRTIO_BLK_S_OK;
+    return *status == 0;
 }
 
 /*
@@ -207,27 +228,63 @@ static void note_source(FuzzDisk *d, const FuzzRequest *r)
     }
 }
 
+static void submit_to_nvme(FuzzDisk *d, FuzzRequest *r, FuzzArea table)
+{
+    uint8_t opcode = r->kind == FUZZ_READ ? NVME_CMD_READ :
+                     r->kind == FUZZ_WRITE ? NVME_CMD_WRITE : r->command;
+
+    r->headers = d->queue.rings;
+    r->status = &r->nvme_status;
+    r->nvme_status = 0xff;
+    fuzz_counts.descriptors += r->piece_count;
+    fuzz_nvme_add(&d->queue, opcode, r->sector, r->bytes / FUZZ_SECTOR,
+                  r->pieces, r->piece_count, table, r->status);
+}
+
+static void submit_to_virtio(FuzzDisk *d, FuzzRequest *r, FuzzArea headers,
+                             bool indirect, FuzzArea table)
+{
+    const FuzzMemory *m = &fuzz_memory[headers];
+    uint32_t offset = m->reserved + HEADERS_OFFSET +
+                      (d->queue.slot * FUZZ_MAX_REQUESTS +
+                       (r - d->requests)) * (HEADER_SIZE + STATUS_SIZE);
+    FuzzPiece chain[FUZZ_MAX_PIECES];
+    FuzzPiece header = {
+        .addr = m->addr + offset,
+        .len = d->model == FUZZ_SCSI ? sizeof(struct virtio_scsi_cmd_req)
+                                     : sizeof(struct virtio_blk_outhdr),
+    };
+    FuzzPiece status = {
+        .addr = header.addr + HEADER_SIZE,
+        .len = d->model == FUZZ_SCSI ? sizeof(struct virtio_scsi_cmd_resp) : 1,
+        .write = true,
+    };
+    bool status_first = d->model == FUZZ_SCSI && r->kind != FUZZ_WRITE;
+    unsigned count = 0;
+
+    r->headers = headers;
+    r->status = m->host + offset + HEADER_SIZE;
+    put_header(d, r, m->host + offset);
+    memset(r->status, 0xff, STATUS_SIZE);
+
+    chain[count++] = header;
+    if (status_first) {
+        chain[count++] = status;
+    }
+    memcpy(chain + count, r->pieces, r->piece_count * sizeof(FuzzPiece));
+    count += r->piece_count;
+    if (!status_first) {
+        chain[count++] = status;
+    }
+    fuzz_counts.descriptors += count + indirect;
+    fuzz_queue_add(&d->queue, chain, count, indirect, table);
+}
+
 bool fuzz_disk_submit(FuzzDisk *d, const FuzzRequest *wanted, FuzzArea headers,
                       bool indirect, FuzzArea table)
 {
     FuzzRequest *r = &d->requests[d->count];
-    const FuzzMemory *m = &fuzz_memory[headers];
-    uint32_t offset = m->reserved + HEADERS_OFFSET +
-                      (d->queue.slot * FUZZ_MAX_REQUESTS + d->count) *
-                      (HEADER_SIZE + STATUS_SIZE);
-    FuzzPiece chain[FUZZ_MAX_PIECES];
-    FuzzPiece header = {
-        .addr = m->addr + offset,
-        .len = d->scsi ? sizeof(struct virtio_scsi_cmd_req) :
-                         sizeof(struct virtio_blk_outhdr),
-    };
-    FuzzPiece status = {
-        .addr = header.addr + HEADER_SIZE,
-        .len = d->scsi ? sizeof(struct virtio_scsi_cmd_resp) : 1,
-        .write = true,
-    };
-    bool status_first = d->scsi && wanted->kind != FUZZ_WRITE;
-    unsigned i, count = 0;
+    unsigned i;
 
     g_assert(d->count < FUZZ_MAX_REQUESTS);
     *r = *wanted;
@@ -237,7 +294,7 @@ bool fuzz_disk_submit(FuzzDisk *d, const FuzzRequest *wanted, FuzzArea headers,
          * bounce buffers.  virtio-scsi maps its data twice, and may wait for
          * itself there for ever.
          */
-        if (d->scsi) {
+        if (d->model == FUZZ_SCSI) {
             return false;
         }
         r->tidy = false;
@@ -249,11 +306,6 @@ bool fuzz_disk_submit(FuzzDisk *d, const FuzzRequest *wanted, FuzzArea headers,
         }
     }
     d->count++;
-    r->headers = headers;
-    r->status = m->host + offset + HEADER_SIZE;
-    put_header(d, r, m->host + offset);
-    memset(r->status, 0xff, STATUS_SIZE);
-
     r->disturbed = d->queue.lost;
     for (i = 0; i < r->span_count; i++) {
         r->disturbed |= fuzz_memory[r->spans[i].area].vanished;
@@ -262,19 +314,12 @@ bool fuzz_disk_submit(FuzzDisk *d, const FuzzRequest *wanted, FuzzArea headers,
     if (r->tidy && r->kind == FUZZ_WRITE) {
         note_source(d, r);
     }
-
-    chain[count++] = header;
-    if (status_first) {
-        chain[count++] = status;
-    }
-    memcpy(chain + count, r->pieces, r->piece_count * sizeof(FuzzPiece));
-    count += r->piece_count;
-    if (!status_first) {
-        chain[count++] = status;
-    }
     fuzz_counts.requests++;
-    fuzz_counts.descriptors += count + indirect;
-    fuzz_queue_add(&d->queue, chain, count, indirect, table);
+    if (d->model == FUZZ_NVME) {
+        submit_to_nvme(d, r, table);
+    } else {
+        submit_to_virtio(d, r, headers, indirect, table);
+    }
     return true;
 }
 
@@ -346,7 +391,7 @@ static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
     unsigned i;
 
     if (r->kind == FUZZ_WRITE) {
-        check_bytes(r, done, d->host + at, d->model + at, d->sources + at,
+        check_bytes(r, done, d->host + at, d->contents + at, d->sources + at,
                     r->bytes, "on the disk");
         return;
     }
@@ -356,7 +401,7 @@ static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
 
         if (!m->vanished) {
             check_bytes(r, done, m->host + s->offset, m->model + s->offset,
-                        d->model + at, s->len, "in memory");
+                        d->contents + at, s->len, "in memory");
         }
         at += s->len;
     }
@@ -364,7 +409,8 @@ static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
 
 static void check_answer(const FuzzDisk *d, const FuzzRequest *r)
 {
-    bool good = !fuzz_memory[r->headers].vanished && is_good(d, r->status);
+    bool is_known = d->model == FUZZ_NVME || !fuzz_memory[r->headers].vanished;
+    bool good = is_known && is_good(d, r->status);
 
     fuzz_counts.good += good;
     fuzz_counts.disturbed += r->disturbed;
@@ -375,7 +421,7 @@ static void check_answer(const FuzzDisk *d, const FuzzRequest *r)
         fuzz_wrong("%s of %u bytes at sector 0x%" PRIx64 ", %u spans: status "
                    "0x%02x, though nothing was in its way",
                    r->kind == FUZZ_READ ? "read" : "write", r->bytes,
-                   r->sector, r->span_count, r->status[d->scsi ? 10 : 0]);
+                   r->sector, r->span_count, r->status[d->model == FUZZ_SCSI ? 10 : 0]);
     }
     if (is_alone(d, r)) {
         fuzz_counts.compared++;
@@ -399,7 +445,7 @@ static void take_over(FuzzDisk *d, const FuzzRequest *r)
     }
     for (i = 0; i < FUZZ_DISK_SIZE / FUZZ_SECTOR; i++) {
         if (d->writers[i]) {
-            memcpy(d->model + i * FUZZ_SECTOR, d->host + i * FUZZ_SECTOR,
+            memcpy(d->contents + i * FUZZ_SECTOR, d->host + i * FUZZ_SECTOR,
                    FUZZ_SECTOR);
             d->writers[i] = 0;
         }
@@ -410,8 +456,12 @@ void fuzz_disk_settle(FuzzDisk *d)
 {
     unsigned i;
 
-    fuzz_queue_settle(&d->queue);
-    if (d->queue.lost || fuzz_queue_broken(&d->queue)) {
+    if (d->model == FUZZ_NVME) {
+        fuzz_nvme_settle(&d->queue);
+    } else {
+        fuzz_queue_settle(&d->queue);
+    }
+    if (d->queue.lost || is_broken(d)) {
         for (i = 0; i < d->count; i++) {
             const FuzzRequest *r = &d->requests[i];
 
@@ -425,7 +475,7 @@ void fuzz_disk_settle(FuzzDisk *d)
         }
         fuzz_counts.broken++;
         fuzz_disk_disturb(d, false);
-        fuzz_queue_reset(&d->queue);
+        fuzz_disk_reset(d);
     }
 }
 
@@ -446,7 +496,7 @@ void fuzz_disk_forget(FuzzDisk *d)
         take_over(d, &d->requests[i]);
     }
     d->count = 0;
-    if (memcmp(d->host, d->model, FUZZ_DISK_SIZE)) {
+    if (memcmp(d->host, d->contents, FUZZ_DISK_SIZE)) {
         fuzz_wrong("a disk has changed where nobody writes");
     }
 }

@@ -15,6 +15,13 @@
 #define FUZZ_MAX_REQUESTS  8
 #define FUZZ_MAX_SPANS     (AREA_COUNT * FUZZ_MAX_PIECES)
 
+/* What a disk is behind */
+typedef enum FuzzModel {
+    FUZZ_BLK,
+    FUZZ_SCSI,
+    FUZZ_NVME,
+} FuzzModel;
+
 /**
  * enum FuzzKind - what a request asks for
  *
@@ -43,6 +50,7 @@ typedef enum FuzzKind {
  * @span_count: how many these are
  * @headers: the area with its header and its status
  * @status: the latter
+ * @nvme_status: or this, as NVMe has it in a queue
  * @disturbed: it needn't succeed: memory isn't there, or went away while it was
  *             in flight, or the device was reset
  * @unmapped: that was since a BAR was disabled or moved
@@ -59,6 +67,7 @@ typedef struct FuzzRequest {
     unsigned span_count;
     FuzzArea headers;
     uint8_t *status;
+    uint8_t nvme_status;
     bool disturbed;
     bool unmapped;
 } FuzzRequest;
@@ -66,11 +75,11 @@ typedef struct FuzzRequest {
 /**
  * struct FuzzDisk - a disk and its requests that are in flight
  *
- * @scsi: it is behind a virtio-scsi, else a virtio-blk
+ * @model: what it is behind
  * @queue: its queue
  * @fd: its image
  * @host: the same, as memory
- * @model: what has to be there
+ * @contents: what has to be there
  * @sources: what the requests in flight write there
  * @writers: of each sector, how many requests in flight may write it; 2 stands
  *           for more as well
@@ -78,11 +87,11 @@ typedef struct FuzzRequest {
  * @count: how many they are
  */
 typedef struct FuzzDisk {
-    bool scsi;
+    FuzzModel model;
     FuzzQueue queue;
     int fd;
     uint8_t *host;
-    uint8_t *model;
+    uint8_t *contents;
     uint8_t *sources;
     uint8_t *writers;
     FuzzRequest requests[FUZZ_MAX_REQUESTS];
@@ -105,7 +114,7 @@ typedef struct FuzzCounts {
 extern FuzzCounts fuzz_counts;
 
 /* Make the image, before there is a VM */
-void fuzz_disk_create(FuzzDisk *d, const char *name, bool scsi, unsigned slot);
+void fuzz_disk_create(FuzzDisk *d, const char *name, FuzzModel model);
 
 /* Put new contents on the disk */
 void fuzz_disk_fill(FuzzDisk *d);
@@ -113,14 +122,17 @@ void fuzz_disk_fill(FuzzDisk *d);
 /* Reset the disk, and make it ready for requests, with rings in that area */
 void fuzz_disk_start(FuzzDisk *d, FuzzArea rings);
 
+/* Reset it; what was in flight has ended when this returns */
+void fuzz_disk_reset(FuzzDisk *d);
+
 /**
  * fuzz_disk_submit() - start a request
  *
  * @d: the disk, with room for one more
  * @wanted: kind, command, tidy, sector, bytes and pieces of the request
- * @headers: the area for header and status
- * @indirect: its descriptors are in a table
- * @table: the area for that
+ * @headers: the area for header and status, for virtio
+ * @indirect: its descriptors are in a table, for virtio
+ * @table: the area for that, or for NVMe's list of pages
  *
  * Returns: false if nothing was done, as its data is where rings may be, or, of
  * a SCSI disk, in no area

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""C9: a request that finds buffers for a part of its data moves that part, then the rest; no byte is moved elsewhere."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from drivers import pci
+from drivers.nvme import BLOCK, Nvme
+from drivers.request import Segment
+from machines import emulators
+from pool.machine import FIRST_DISK_SLOT, MIB, machine
+
+BUDGET, BAR_SIZE, AT = 2 * MIB, 4 * MIB, MIB
+# There are buffers for the first piece but not for both, and it doesn't end with a sector of the disk.
+FIRST_PIECES = (100, BLOCK + 100, 4096 + 4, 65536 + 511)
+GAP = 4096
+ANSWER_SECONDS = 60
+
+
+@pytest.mark.parametrize("from_disk", [True, False], ids=["read", "write"])
+@pytest.mark.parametrize("first", FIRST_PIECES)
+def test_c9_a_request_that_is_carried_out_in_parts_is_cut_between_sectors(
+    first: int, from_disk: bool, tmp_path: Path
+) -> None:
+    image, size = tmp_path / "image", BUDGET
+    on_disk, in_bar = (random.Random(f"{first} {where}").randbytes(size) for where in ("disk", "BAR"))
+    image.write_bytes(on_disk)
+    options = ["-blockdev", f"driver=file,node-name=disk,filename={image}",
+               "-device", f"nvme,serial=1,mdts=9,drive=disk,addr={FIRST_DISK_SLOT:x}.0"]  # fmt: skip
+    with machine(emulators.wanted("patched"), tmp_path, BAR_SIZE, options, BUDGET) as running:
+        disk = Nvme(pci.Function(running.emulator.qtest, FIRST_DISK_SLOT), running.window, running.pages)
+        running.fill_bar(AT, in_bar[:first])
+        running.fill_bar(AT + first + GAP, in_bar[first:])
+        begin = running.address + AT
+        data = [Segment(begin, first), Segment(begin + first + GAP, size - first)]
+        disk.transfer(from_disk, 0, data, ANSWER_SECONDS, by_sgl=True)
+        wanted = on_disk if from_disk else in_bar
+        found = running.bar(AT, first) + running.bar(AT + first + GAP, size - first)
+        assert found == wanted
+        assert running.bar(AT + first, GAP) == bytes(GAP)
+        # All buffers have been given back: another one of that size finds them.
+        disk.transfer(from_disk, 0, data, ANSWER_SECONDS, by_sgl=True)
+    assert image.read_bytes() == wanted
