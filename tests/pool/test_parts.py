@@ -11,6 +11,8 @@ import pytest
 from drivers import pci
 from drivers.nvme import BLOCK, Nvme
 from drivers.request import Segment
+from drivers.virtio import VirtioPci
+from drivers.virtio_scsi import VirtioScsi
 from machines import emulators
 from pool.machine import FIRST_DISK_SLOT, MIB, machine
 
@@ -45,3 +47,22 @@ def test_c9_a_request_that_is_carried_out_in_parts_is_cut_between_sectors(
         # All buffers have been given back: another one of that size finds them.
         disk.transfer(from_disk, 0, data, ANSWER_SECONDS, by_sgl=True)
     assert image.read_bytes() == wanted
+
+
+@pytest.mark.parametrize("from_disk", [True, False], ids=["read", "write"])
+@pytest.mark.parametrize("left_over", [1, 100, BLOCK - 1])
+def test_all_of_a_transfer_is_made_though_its_buffer_is_longer(left_over: int, from_disk: bool, tmp_path: Path) -> None:
+    image, size = tmp_path / "image", 8 * BLOCK
+    on_disk, in_bar = (random.Random(f"{left_over} {where}").randbytes(size + left_over) for where in ("disk", "BAR"))
+    image.write_bytes(on_disk[:size] + bytes(size))
+    options = ["-blockdev", f"driver=file,node-name=disk,filename={image}",
+               "-device", f"virtio-scsi-pci,id=controller,addr={FIRST_DISK_SLOT:x}.0,disable-legacy=on",
+               "-device", "scsi-hd,bus=controller.0,drive=disk"]  # fmt: skip
+    with machine(emulators.wanted("patched"), tmp_path, BAR_SIZE, options) as running:
+        transport = VirtioPci(running.function(FIRST_DISK_SLOT), running.window)
+        disk = VirtioScsi(transport, running.pages)
+        running.fill_bar(AT, in_bar)
+        disk.transfer(from_disk, 0, [Segment(running.address + AT, size + left_over)], ANSWER_SECONDS)
+        moved = on_disk if from_disk else in_bar
+        assert running.bar(AT, size) == moved[:size]
+    assert image.read_bytes() == moved[:size] + bytes(size)

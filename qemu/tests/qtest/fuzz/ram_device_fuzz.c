@@ -6,8 +6,8 @@
  * beside them; operations of the ram-device-testdev; BARs that are disabled,
  * moved and that vanish while requests are in flight; resets.  What must be in
  * the memory and on the disks is known, and compared: a request that nothing
- * was in the way of moves exactly its bytes, any other one some of them, and
- * nobody writes anything else.
+ * was in the way of moves exactly its bytes; what any other one writes to a disk
+ * is some of them; and nobody writes anything else.
  *
  *   qemu-fuzz-aarch64 --fuzz-target=ram-device-fuzz [libFuzzer's arguments]
  *

@@ -362,7 +362,8 @@ static bool is_alone(const FuzzDisk *d, const FuzzRequest *r)
 
 /*
  * Each byte is what was there or what the request moves; the latter, if the
- * request has been answered as done.  Where a BAR was, and isn't any more when
+ * request has been answered as done.  (What a request that has failed leaves
+ * where its data was to be in memory is the device's affair.)  Where a BAR was, and isn't any more when
  * the device comes to the request, the PCI bus answers with ones.
  */
 static void check_bytes(const FuzzRequest *r, bool done, const uint8_t *now,
@@ -399,7 +400,7 @@ static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
         const FuzzSpan *s = &r->spans[i];
         const FuzzMemory *m = &fuzz_memory[s->area];
 
-        if (!m->vanished) {
+        if (done && !m->vanished) {
             check_bytes(r, done, m->host + s->offset, m->model + s->offset,
                         d->contents + at, s->len, "in memory");
         }

@@ -47,8 +47,10 @@ static void set_reg(const FuzzQueue *q, unsigned reg, uint32_t value)
     qtest_writel(q->dev->bus->qts, q->regs + reg, value);
 }
 
-/* A doorbell of a queue: the tail of what is submitted, or the head of what is
- * completed */
+/*
+ * A doorbell of a queue: the tail of what is submitted, or the head of what is
+ * completed
+ */
 static void ring(const FuzzQueue *q, unsigned queue, bool completed,
                  uint32_t value)
 {
@@ -123,6 +125,8 @@ void fuzz_nvme_add(FuzzQueue *q, uint8_t opcode, uint64_t sector,
     uint64_t list_addr = page_addr(table, PRP_LISTS) + slot * PRP_LIST_SIZE;
     unsigned i;
 
+    /* A list that is too short ends with an entry that isn't valid */
+    memset(list, 0, PRP_LIST_SIZE);
     for (i = 1; i < count; i++) {
         stq_le_p(list + (i - 1) * sizeof(uint64_t), pieces[i].addr);
     }
