@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""C9: a request that finds buffers for a part of its data moves that part, then the rest; no byte is moved elsewhere."""
+"""C9: a request that finds buffers for a part of its data moves that part, then the rest; no byte goes elsewhere."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ CORPUS = Path(__file__).with_name("corpus.hex")
 TARGET = "ram-device-fuzz"
 # An input takes milliseconds. One that nobody answers would take for ever.
 SECONDS_FOR_ONE = 120
-LONGEST = 1024
+LONGEST = 1024  # bytes of an input
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:abort_on_error=1",
@@ -72,13 +72,14 @@ def replay(program: Path, work: Path, inputs: Sequence[bytes]) -> Counts:
 def _run(program: Path, work: Path, options: Sequence[str], further: Mapping[str, str] | None) -> Counts:
     messages = work / "messages"
     command = [str(program.resolve()), f"--fuzz-target={TARGET}", f"-timeout={SECONDS_FOR_ONE}", "-rss_limit_mb=4096",
-               f"-artifact_prefix={work.resolve()}/", *options]  # fmt: skip
+               "-detect_leaks=0", f"-artifact_prefix={work.resolve()}/", *options]  # fmt: skip
     with messages.open("wb") as log:
         status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False,
                                 env=os.environ | SANITIZERS | dict(further or {})).returncode  # fmt: skip
     said = messages.read_text(errors="replace")
     counts = re.findall(rf"^{TARGET}: (\d+ inputs, .*)$", said, re.MULTILINE)
     if status or not counts:
-        wrong = re.findall(rf"^{TARGET}: .*|^.*(?:ERROR: |runtime error: ).*|^.*Test unit written to .*", said, re.MULTILINE)
-        raise FuzzingFailed("\n".join([f"the fuzzer ended with status {status}; its messages are in {messages}", *wrong]))
+        wrong = rf"^{TARGET}: .*|^.*(?:ERROR: |runtime error: ).*|^.*Test unit written to .*"
+        ended = f"the fuzzer ended with status {status}; its messages are in {messages}"
+        raise FuzzingFailed("\n".join([ended, *re.findall(wrong, said, re.MULTILINE)]))
     return Counts(counts[-1])

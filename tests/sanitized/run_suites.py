@@ -32,13 +32,14 @@ def main() -> int:
     parser.add_argument("--build", type=Path, required=True, help="where the emulator and the qtests were built")
     parser.add_argument("--work", type=Path, required=True, help="folder for the reports")
     parser.add_argument("--python", type=Path, required=True, help="a Python with pytest")
-    parser.add_argument("--tests", nargs="+", default=["pool", "revoked"], help="folders of tests (default: %(default)s)")
+    parser.add_argument("--tests", nargs="+", default=["pool", "revoked"], help="folders of tests (%(default)s)")
     given = parser.parse_args()
     build, folder = given.build.resolve(), given.work.resolve() / "reports"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     environment = os.environ | reports.options(folder) | {"RAM_DEVICE_PATCHED": str(build / EMULATOR)}
-    commands = {program.name: [str(program), "-k"] for program in sorted((build / "tests/qtest").glob("ram-device-*test"))}
+    programs = sorted((build / "tests/qtest").glob("ram-device-*test"))
+    commands = {program.name: [str(program), "-k"] for program in programs}
     commands |= {name: [str(given.python.absolute()), "-m", "pytest", "-q", str(TESTS / name)] for name in given.tests}
     environment |= {"QTEST_QEMU_BINARY": str(build / EMULATOR), "QTEST_QEMU_IMG": shutil.which("qemu-img") or ""}
     failed = []
@@ -51,7 +52,7 @@ def main() -> int:
     found = reports.found(folder)
     for report in found:
         print(report)
-    print(f"{len(commands)} programs and folders of tests, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}; "
+    print(f"{len(commands)} programs and folders of tests, failed: {', '.join(failed) or 'none'}; "
           f"{len(found)} reports of ASan and UBSan")  # fmt: skip
     return 1 if failed or found else 0
 
