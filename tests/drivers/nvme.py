@@ -22,7 +22,7 @@ CC, CSTS, AQA, ASQ, ACQ, DOORBELLS = 0x14, 0x1C, 0x24, 0x28, 0x30, 0x1000
 CC_ENABLED = 6 << 16 | 4 << 20 | 1
 CSTS_READY, CSTS_FATAL = 1, 2
 
-CREATE_IO_SUBMISSION_QUEUE, CREATE_IO_COMPLETION_QUEUE = 0x01, 0x05
+DELETE_IO_SUBMISSION_QUEUE, CREATE_IO_SUBMISSION_QUEUE, CREATE_IO_COMPLETION_QUEUE = 0x00, 0x01, 0x05
 GET_LOG_PAGE, IDENTIFY, SET_FEATURES, GET_FEATURES = 0x02, 0x06, 0x09, 0x0A
 IDENTIFY_CONTROLLER, SMART_LOG, TIMESTAMP = 1, 2, 0x0E
 FLUSH, WRITE, READ, COMPARE, WRITE_ZEROES, DATA_SET_MANAGEMENT = 0x00, 0x01, 0x02, 0x05, 0x08, 0x09
@@ -37,7 +37,7 @@ SGL_SIZE = 16
 PRP_ALIGNMENT = 4
 PHASE = 1
 
-ADMIN, IO = 0, 1
+ADMIN, IO, ANOTHER = 0, 1, 2
 ENTRIES = 16
 BLOCK = 512
 
@@ -93,13 +93,26 @@ class Nvme:
         wait_until(lambda: bool(self._get(CSTS) & (CSTS_READY | CSTS_FATAL)), "the NVMe controller", ANSWER_SECONDS)
         if self._get(CSTS) & CSTS_FATAL:
             raise EmulatorError("the NVMe controller doesn't accept its configuration")
-        size_and_number = (ENTRIES - 1) << 16 | IO
+        self._create(IO, self._io)
+
+    def _create(self, number: int, pair: _QueuePair) -> None:
+        size_and_number = (ENTRIES - 1) << 16 | number
         for opcode, queue, flags in (
-            (CREATE_IO_COMPLETION_QUEUE, self._io.completions, 1),
-            (CREATE_IO_SUBMISSION_QUEUE, self._io.submissions, IO << 16 | 1),
+            (CREATE_IO_COMPLETION_QUEUE, pair.completions, 1),
+            (CREATE_IO_SUBMISSION_QUEUE, pair.submissions, number << 16 | 1),
         ):
             pointer = struct.pack("<QQ", queue, 0)
             self._admin.execute(_command(opcode, 0, 0, pointer, size_and_number, flags), ANSWER_SECONDS)
+
+    def begin_transfer_on_another_queue(self, from_disk: bool, block: int, data: Segment, pages: Pages) -> None:
+        """The same as begin_transfer(), on a queue that is made for it."""
+        another = _QueuePair(self, ANOTHER, pages)
+        self._create(ANOTHER, another)
+        another.submit(self._transfer(from_disk, block, [data], by_sgl=True, protect=False))
+
+    def delete_another_queue(self, timeout: float = ANSWER_SECONDS) -> None:
+        """What is under way on it is cancelled."""
+        self._admin.execute(_command(DELETE_IO_SUBMISSION_QUEUE, 0, 0, bytes(16), ANOTHER), timeout)
 
     def transfer(
         self,

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""C9: a request that is cancelled while it waits for buffers ends; what has them goes on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from drivers import pci
+from drivers.nvme import Nvme
+from drivers.request import Segment, wait_until
+from machines import emulators
+from pool.machine import EVERY_ANSWER_SECONDS, FIRST_DISK_SLOT, MIB, machine
+from pool.test_shared import BEGINS, BLOCK, PAGE, debug, nvme_options
+
+BUDGET = 2 * MIB
+WAITS_FOR_MEMORY = "dma_map_wait"
+
+
+def test_c9_a_request_that_waits_is_cancelled_with_its_queue(tmp_path: Path) -> None:
+    image, data = tmp_path / "image", random.Random(0).randbytes(BUDGET + PAGE)
+    image.write_bytes(data)
+    options = [*nvme_options(0, image), "-trace", BEGINS, "-trace", WAITS_FOR_MEMORY]
+    with machine(emulators.wanted("patched"), tmp_path, 2 * BUDGET, options, BUDGET) as running:
+        disk = Nvme(pci.Function(running.emulator.qtest, FIRST_DISK_SLOT), running.window, running.pages)
+        debug(running, 0, "break read_aio held")
+        holds_all = disk.begin_transfer(True, 0, Segment(running.address, BUDGET))
+        running.wait_for_trace(BEGINS)
+        waits = Segment(running.address + BUDGET, PAGE)
+        disk.begin_transfer_on_another_queue(True, BUDGET // BLOCK, waits, running.pages)
+        running.wait_for_trace(WAITS_FOR_MEMORY)
+        disk.delete_another_queue()
+        debug(running, 0, "resume held")
+        wait_until(holds_all, "the request with the buffers", EVERY_ANSWER_SECONDS)
+        assert running.bar(0, BUDGET) == data[:BUDGET]
+        # The other one's place is as it was, also when there is memory again, which another request finds.
+        disk.transfer(True, BUDGET // BLOCK, [Segment(running.address + BUDGET + PAGE, PAGE)], by_sgl=True)
+        assert running.bar(BUDGET, 2 * PAGE) == bytes(PAGE) + data[BUDGET:]
