@@ -16,7 +16,7 @@ from bench.places import BOUNCED, RAM
 from bench.ratio import KIB
 from bench.turns import Row, Series
 
-pytestmark = [pytest.mark.quick, pytest.mark.exhaustive]
+pytestmark = pytest.mark.exhaustive
 
 RUN_BENCH = Path(__file__).with_name("run_bench.py")
 TESTS = Path(__file__).resolve().parents[1]
