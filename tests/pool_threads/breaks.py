@@ -121,8 +121,8 @@ SHARING = {
     "two read the device again at the same time": Break(
         "QEMU_LOCK_GUARD(&pool.refill_lock);\n", "\n", "is in the buffer again", "a buffer that two read again"),
     "a device that is gone is read into a buffer that others use": Break(
-        "is_shared ? refill(&rd, offset, pointer, len)\n                     : ram_device_read(",
-        "ram_device_read(", "what was never in the device", "a buffer that is read again when the device is gone"),
+        "is_shared ? refill : ram_device_read)", "ram_device_read)",
+        "what was never in the device", "a buffer that is read again when the device is gone"),
 }
 
 THREADS = {
