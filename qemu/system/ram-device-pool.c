@@ -440,7 +440,8 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
 /*
  * Read the device into a buffer that others use.  As in RAM they will find what
  * the driver has written there meanwhile, but never what a device that is gone
- * reads as; nor, since it is one at a time, what another one has replaced.
+ * reads as; nor, since it is one at a time by @refill_lock, what another one has
+ * replaced.
  */
 static bool refill(const RamDevice *rd, uint64_t offset, void *ram,
                    uint64_t len)
@@ -448,7 +449,6 @@ static bool refill(const RamDevice *rd, uint64_t offset, void *ram,
     uint8_t part[RAM_DEVICE_PAGE_SIZE];
     uint8_t *buffer = ram;
 
-    QEMU_LOCK_GUARD(&pool.refill_lock);
     while (len) {
         const uint64_t l = MIN(len, sizeof(part));
 
@@ -495,8 +495,9 @@ static bool copy_part(const RamDeviceBuffer *buffer, void *pointer, hwaddr len,
     trace_memory_region_ram_device_copy(memory_region_name(mr), offset, len,
                                         is_write);
     if (!copy(&rd, offset, pointer, len)) {
-        ram_device_access_failed(mr, offset, len, is_write);
-        ram_device_has_waited(mr, begun);
+        if (ram_device_access_failed(mr, offset, len, is_write)) {
+            ram_device_has_waited(mr, begun);
+        }
         return false;
     }
     ram_device_count(mr, is_write ? RAM_DEVICE_BYTES_WRITTEN
@@ -507,7 +508,7 @@ static bool copy_part(const RamDeviceBuffer *buffer, void *pointer, hwaddr len,
 bool ram_device_fill(void *pointer, hwaddr len)
 {
     RamDeviceBuffer *buffer;
-    bool is_shared;
+    bool is_shared, done = false;
 
     WITH_QEMU_LOCK_GUARD(&pool.lock) {
         buffer = buffer_at(pointer);
@@ -516,15 +517,18 @@ bool ram_device_fill(void *pointer, hwaddr len)
         }
         is_shared = buffer->has_data;
     }
-    if (!copy_part(buffer, pointer, len,
-                   is_shared ? refill : ram_device_read)) {
-        return false;
+    if (is_shared) {
+        WITH_QEMU_LOCK_GUARD(&pool.refill_lock) {
+            done = copy_part(buffer, pointer, len, refill);
+        }
+        return done;
     }
-    if (!is_shared) {
+    done = copy_part(buffer, pointer, len, ram_device_read);
+    if (done) {
         QEMU_LOCK_GUARD(&pool.lock);
         buffer->has_data = true;
     }
-    return true;
+    return done;
 }
 
 /*

@@ -19,6 +19,8 @@
 
 /* No access to a device that is ready takes so long, in microseconds */
 #define LONG_WAIT G_USEC_PER_SEC
+/* No driver makes one wait for longer, but QEMU itself may be stopped */
+#define LONGEST_WAIT (60 * G_USEC_PER_SEC)
 
 struct RamDeviceStatus {
     QEMUBH *loss_bh;
@@ -52,7 +54,7 @@ void ram_device_count(MemoryRegion *mr, RamDeviceEvent event, uint64_t by)
     stat64_add(&mr->ram_device_status->events[event], by);
 }
 
-void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
+bool ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
                               bool is_write)
 {
     RamDeviceEvent event = RAM_DEVICE_FAULTS;
@@ -74,6 +76,7 @@ void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
     if (event == RAM_DEVICE_FAULTS && mr->ram_device_status->loss_bh) {
         qemu_bh_schedule(mr->ram_device_status->loss_bh);
     }
+    return event == RAM_DEVICE_FAULTS;
 }
 
 void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
@@ -81,7 +84,8 @@ void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
     const int64_t now = g_get_monotonic_time();
 
     if (now - begun >= LONG_WAIT) {
-        stat64_set(&mr->ram_device_status->given_up_until, now + (now - begun));
+        stat64_set(&mr->ram_device_status->given_up_until,
+                   now + MIN(now - begun, LONGEST_WAIT));
     }
 }
 

@@ -112,7 +112,7 @@ RamDeviceStatus *ram_device_status_new(void)
     return NULL;
 }
 
-void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
+bool ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
                               bool is_write)
 {
     g_assert_not_reached();

@@ -119,9 +119,9 @@ SHARING = {
         "buffer->has_data &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
         "lost wake-up", "a queue and clients that share"),
     "two read the device again at the same time": Break(
-        "QEMU_LOCK_GUARD(&pool.refill_lock);\n", "\n", "is in the buffer again", "a buffer that two read again"),
+        "WITH_QEMU_LOCK_GUARD(&pool.refill_lock) {\n", "{\n", "is in the buffer again", "a buffer that two read again"),
     "a device that is gone is read into a buffer that others use": Break(
-        "is_shared ? refill : ram_device_read)", "ram_device_read)",
+        "pointer, len, refill)", "pointer, len, ram_device_read)",
         "what was never in the device", "a buffer that is read again when the device is gone"),
 }
 

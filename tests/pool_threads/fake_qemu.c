@@ -94,9 +94,10 @@ void ram_device_count(MemoryRegion *mr, RamDeviceEvent event, uint64_t by)
 {
 }
 
-void ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
+bool ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
                               bool is_write)
 {
+    return true;
 }
 
 void ram_device_has_waited(MemoryRegion *mr, int64_t begun)

@@ -39,7 +39,7 @@ SCENARIOS = {
     "address spaces that share": (484, 347, 0),
     "a queue and clients that share": (1049, 760, 1),
     "a buffer that two read again": (15490, 0, 0),
-    "a buffer that is read again when the device is gone": (8018, 0, 0),
+    "a buffer that is read again when the device is gone": (7430, 0, 0),
     "four queues": (11728, 9587, 1),
     "four queues of three devices": (50157, 28884, 1),
     "three queues and a reset": (46294, 26567, 1),
