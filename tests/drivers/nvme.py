@@ -129,9 +129,9 @@ class Nvme:
         """
         self._io.execute(self._transfer(from_disk, block, data, by_sgl, protect), timeout)
 
-    def begin_transfer(self, from_disk: bool, block: int, data: Segment) -> Callable[[], bool]:
-        """Have it read or written, described by one SGL descriptor; what tells that it is done, once."""
-        number = self._io.submit(self._transfer(from_disk, block, [data], by_sgl=True, protect=False))
+    def begin_transfer(self, from_disk: bool, block: int, *data: Segment) -> Callable[[], bool]:
+        """Have it read or written, described by SGL descriptors; what tells that it is done, once."""
+        number = self._io.submit(self._transfer(from_disk, block, data, by_sgl=True, protect=False))
         return lambda: self._io.is_completed(number)
 
     def flush(self, timeout: float = ANSWER_SECONDS) -> None:

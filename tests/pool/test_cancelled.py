@@ -11,10 +11,10 @@ from drivers.nvme import Nvme
 from drivers.request import Segment, wait_until
 from machines import emulators
 from pool.machine import EVERY_ANSWER_SECONDS, FIRST_DISK_SLOT, MIB, machine
+from pool.test_parts import WAITS_FOR_MEMORY
 from pool.test_shared import BEGINS, BLOCK, PAGE, debug, nvme_options
 
 BUDGET = 2 * MIB
-WAITS_FOR_MEMORY = "dma_map_wait"
 
 
 def test_c9_a_request_that_waits_is_cancelled_with_its_queue(tmp_path: Path) -> None:

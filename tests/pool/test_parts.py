@@ -4,22 +4,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from drivers import pci
 from drivers.nvme import BLOCK, Nvme
-from drivers.request import Segment
+from drivers.request import Segment, wait_until
 from drivers.virtio import VirtioPci
 from drivers.virtio_scsi import VirtioScsi
 from machines import emulators
 from pool.machine import FIRST_DISK_SLOT, MIB, machine
+from pool.test_shared import BEGINS, PAGE, debug, nvme_options
 
 BUDGET, BAR_SIZE, AT = 2 * MIB, 4 * MIB, MIB
 # There are buffers for the first piece but not for both, and it doesn't end with a sector of the disk.
 FIRST_PIECES = (100, BLOCK + 100, 4096 + 4, 65536 + 511)
-GAP = 4096
+GAP = PAGE
+# What the emulator tells when a request finds no memory for any of its sectors.
+WAITS_FOR_MEMORY = "dma_map_wait"
 ANSWER_SECONDS = 60
 
 
@@ -47,6 +51,38 @@ def test_c9_a_request_that_is_carried_out_in_parts_is_cut_between_sectors(
         # All buffers have been given back: another one of that size finds them.
         disk.transfer(from_disk, 0, data, ANSWER_SECONDS, by_sgl=True)
     assert image.read_bytes() == wanted
+
+
+@pytest.mark.parametrize("from_disk", [True, False], ids=["read", "write"])
+@pytest.mark.parametrize("pieces", [(BLOCK + 100, BLOCK - 100, BLOCK), (100, BLOCK - 100), (1, 2, 2 * BLOCK - 3)])
+def test_c9_what_is_cut_off_is_carried_out_later(pieces: Sequence[int], from_disk: bool, tmp_path: Path) -> None:
+    """All buffers but one page are in use: there is none for the second piece, which ends the first one's sector."""
+    image, size = tmp_path / "image", sum(pieces)
+    on_disk, in_bar = (random.Random(f"{pieces} {where}").randbytes(BUDGET + size) for where in ("disk", "BAR"))
+    image.write_bytes(on_disk)
+    options = [*nvme_options(0, image), "-trace", BEGINS, "-trace", WAITS_FOR_MEMORY]
+    with machine(emulators.wanted("patched"), tmp_path, BAR_SIZE, options, BUDGET) as running:
+        disk = Nvme(pci.Function(running.emulator.qtest, FIRST_DISK_SLOT), running.window, running.pages)
+        debug(running, 0, "break read_aio held")
+        held = Segment(running.address, BUDGET - PAGE)
+        disk.begin_transfer_on_another_queue(True, 0, held, running.pages)
+        running.wait_for_trace(BEGINS)
+        offsets = [BUDGET + PAGE * number for number in range(len(pieces))]
+        begins = [sum(pieces[:number]) for number in range(len(pieces))]
+        for offset, begin, piece in zip(offsets, begins, pieces, strict=True):
+            running.fill_bar(offset, in_bar[begin : begin + piece])
+        data = [Segment(running.address + offset, piece) for offset, piece in zip(offsets, pieces, strict=True)]
+        is_done = disk.begin_transfer(from_disk, BUDGET // BLOCK, *data)
+        running.wait_for_trace(WAITS_FOR_MEMORY)
+        debug(running, 0, "resume held")
+        wait_until(is_done, "the request in pieces", ANSWER_SECONDS)
+        wanted = on_disk[BUDGET:] if from_disk else in_bar[:size]
+        found = b"".join(running.bar(offset, piece) for offset, piece in zip(offsets, pieces, strict=True))
+        assert found == wanted
+        # All buffers have been given back: this one needs them.
+        disk.transfer(True, 0, [Segment(running.address, BUDGET)], ANSWER_SECONDS, by_sgl=True)
+        assert running.bar(0, BUDGET) == on_disk[:BUDGET]
+    assert image.read_bytes()[BUDGET:] == wanted
 
 
 @pytest.mark.parametrize("from_disk", [True, False], ids=["read", "write"])
