@@ -440,8 +440,8 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
 /*
  * Read the device into a buffer that others use.  As in RAM they will find what
  * the driver has written there meanwhile, but never what a device that is gone
- * reads as; nor, since it is one at a time by @refill_lock, what another one has
- * replaced.
+ * reads as; nor, since it is one at a time, by pool.refill_lock, what another
+ * one has replaced.
  */
 static bool refill(const RamDevice *rd, uint64_t offset, void *ram,
                    uint64_t len)

@@ -74,7 +74,8 @@ bool ram_device_access_failed(MemoryRegion *mr, hwaddr offset, hwaddr len,
  * A driver may make an access wait for a device that isn't ready, and then fail
  * it: Linux 7.2's nvgrace-gpu for 30 seconds after a reset.  A copy of several
  * pieces would wait for each, and the main loop with it.  So if it was a second
- * or more, ram_device_is_given_up() is true for as long again, a minute at most.
+ * or more, ram_device_is_given_up() is true for as long again, a minute at
+ * most.
  *
  * @mr: the region
  * @begun: when the copy began, by g_get_monotonic_time()

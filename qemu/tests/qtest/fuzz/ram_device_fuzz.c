@@ -6,8 +6,8 @@
  * beside them; operations of the ram-device-testdev; BARs that are disabled,
  * moved and that vanish while requests are in flight; resets.  What must be in
  * the memory and on the disks is known, and compared: a request that nothing
- * was in the way of moves exactly its bytes; what any other one writes to a disk
- * is some of them; and nobody writes anything else.
+ * was in the way of moves exactly its bytes; what any other one writes to a
+ * disk is some of them; and nobody writes anything else.
  *
  *   qemu-fuzz-aarch64 --fuzz-target=ram-device-fuzz [libFuzzer's arguments]
  *
@@ -293,7 +293,8 @@ static void op_nvme(Input *in)
     begin = flags & 2 ? take(in, 2) % 1024 * 4 : 0;
     while (left) {
         const FuzzMemory *m = &fuzz_memory[take(in, 1) % AREA_COUNT];
-        uint32_t page = (take(in, 1) + in->pieces++ * 7) % (m->data_size / PAGE);
+        uint32_t page = (take(in, 1) + in->pieces++ * 7) %
+                        (m->data_size / PAGE);
         FuzzPiece *p = &r.pieces[r.piece_count++];
 
         p->addr = m->addr + m->data + page * PAGE + begin;
@@ -540,7 +541,7 @@ static void register_targets(void)
     fuzz_add_target(&(FuzzTarget) {
         .name = "ram-device-fuzz",
         .description = "DMA of virtio-blk, virtio-scsi, NVMe and a test device "
-                       "into RAM devices that come and go; contents are compared",
+                       "into RAM devices that come and go; compares contents",
         .get_init_cmdline = command_line,
         .pre_fuzz = set_up,
         .fuzz = fuzz,

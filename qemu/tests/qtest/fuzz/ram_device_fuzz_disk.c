@@ -363,8 +363,9 @@ static bool is_alone(const FuzzDisk *d, const FuzzRequest *r)
 /*
  * Each byte is what was there or what the request moves; the latter, if the
  * request has been answered as done.  (What a request that has failed leaves
- * where its data was to be in memory is the device's affair.)  Where a BAR was, and isn't any more when
- * the device comes to the request, the PCI bus answers with ones.
+ * where its data was to be in memory is the device's affair.)  Where a BAR was,
+ * and isn't any more when the device comes to the request, the PCI bus answers
+ * with ones.
  */
 static void check_bytes(const FuzzRequest *r, bool done, const uint8_t *now,
                         const uint8_t *before, const uint8_t *wanted,
@@ -422,7 +423,8 @@ static void check_answer(const FuzzDisk *d, const FuzzRequest *r)
         fuzz_wrong("%s of %u bytes at sector 0x%" PRIx64 ", %u spans: status "
                    "0x%02x, though nothing was in its way",
                    r->kind == FUZZ_READ ? "read" : "write", r->bytes,
-                   r->sector, r->span_count, r->status[d->model == FUZZ_SCSI ? 10 : 0]);
+                   r->sector, r->span_count,
+                   r->status[d->model == FUZZ_SCSI ? 10 : 0]);
     }
     if (is_alone(d, r)) {
         fuzz_counts.compared++;

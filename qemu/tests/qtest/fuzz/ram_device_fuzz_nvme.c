@@ -1,5 +1,5 @@
 /*
- * Fuzzing of DMA into RAM devices: an NVMe controller, whose queues may be there
+ * Fuzzing of DMA into RAM devices: NVMe, whose queues may be there
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
