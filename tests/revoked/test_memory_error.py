@@ -22,7 +22,7 @@ def test_c7_a_memory_error_is_reported_once_as_one_and_a_device_that_is_gone_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: Operation, is_memory_error: bool
 ) -> None:
     if is_memory_error:
-        shared_object = preloaded.build(tmp_path, Path(__file__).with_name("memory_error.c"))
+        shared_object = preloaded.build(tmp_path, Path(__file__).with_name("other_sigbus.c"), "-DMEMORY_ERROR")
         monkeypatch.setenv("LD_PRELOAD", str(shared_object))
     with machine(emulators.wanted("patched"), tmp_path, BAR_SIZE) as running:
         engine = Engine(running)

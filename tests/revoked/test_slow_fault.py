@@ -14,8 +14,8 @@ from machines import emulators, preloaded
 from revoked.models import VIRTIO_BLK
 from revoked.scene import AT, FIRST, PAGE, scene
 
-PIECES, WAITED = 16, "an access has waited"
-# Each wait is 5 s; after one that has failed nothing is tried for as long.
+PIECES, WAIT_SECONDS, WAITED = 16, 5, "an access has waited"
+# After a wait that has failed nothing is tried for as long.
 ENOUGH_SECONDS = 300
 
 
@@ -23,7 +23,8 @@ ENOUGH_SECONDS = 300
 def test_c7_a_request_of_many_pieces_waits_once_for_a_device_that_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_disk: bool
 ) -> None:
-    monkeypatch.setenv("LD_PRELOAD", str(preloaded.build(tmp_path, Path(__file__).with_name("slow_fault.c"))))
+    source = Path(__file__).with_name("other_sigbus.c")
+    monkeypatch.setenv("LD_PRELOAD", str(preloaded.build(tmp_path, source, f"-DSECONDS={WAIT_SECONDS}")))
     with scene(emulators.wanted("patched"), tmp_path, VIRTIO_BLK) as set_up:
         pieces = [Segment(set_up.machine.address + AT + 2 * PAGE * number, PAGE) for number in range(PIECES)]
         before = set_up.unchanged()
