@@ -189,21 +189,20 @@ static bool hits_reserved(const FuzzSpan *s)
 
 /*
  * Note what the request may write.  An untidy one may write anything where its
- * descriptors are.
+ * descriptors are, or anywhere on the disk.
  */
 static void note_writes(FuzzDisk *d, FuzzRequest *r)
 {
     uint64_t i, j;
 
+    if (r->kind == FUZZ_WRITE && r->tidy) {
+        for (i = 0; i < r->bytes / FUZZ_SECTOR; i++) {
+            note_writer(&d->writers[r->sector + i], true);
+        }
+        return;
+    }
     if (r->kind == FUZZ_WRITE) {
-        for (i = 0; i < DIV_ROUND_UP(r->bytes, FUZZ_SECTOR); i++) {
-            if (r->sector + i < FUZZ_DISK_SIZE / FUZZ_SECTOR) {
-                note_writer(&d->writers[r->sector + i], r->tidy);
-            }
-        }
-        if (r->tidy) {
-            return;
-        }
+        memset(d->writers, 2, FUZZ_DISK_SIZE / FUZZ_SECTOR);
     }
     for (i = 0; i < r->span_count; i++) {
         const FuzzSpan *s = &r->spans[i];
