@@ -9,7 +9,7 @@ Prints one line for each access: "count ACCESS BYTES INSTRUCTIONS".
 import gdb
 
 from machines import stopped_emulator
-from machines.stopped_emulator import enter
+from machines.stopped_emulator import enter, step, vdso
 
 GUEST_ADDRESS = 1 << 44
 DEVICE_SIZE = 1 << 20
@@ -29,11 +29,11 @@ def called(function: str, *arguments: int | str) -> int:
 
 
 def counted(function: str, *arguments: int | str) -> int:
-    """How many instructions the function executes, called functions included."""
+    """How many instructions the function executes, called functions included; one for a clock that is read."""
     enter(function, *arguments)
     back = int(gdb.parse_and_eval("$return"))
     for count in range(1, LIMIT):
-        gdb.execute("stepi", to_string=True)
+        step(clocks)
         if gdb.selected_frame().pc() == back:
             return count
     raise SystemExit(f"{function}() did not return within {LIMIT} instructions")
@@ -67,6 +67,7 @@ def maps(size: int) -> None:
 
 
 stopped_emulator.start()
+clocks = vdso()
 add_device()
 transfers(READ)
 transfers(WRITE)

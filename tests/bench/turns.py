@@ -6,14 +6,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from bench.places import RAM
 from bench.ratio import Comparison, size
+from drivers.request import ANSWER_SECONDS, wait_until
 from machines.qtest_client import Emulator
 
 # A clock of Linux's for the processor time of a whole process, those of its threads that have ended included.
 PROCESS_CLOCK = 2
+RUNNING = "R"
 
 Requests_contra = TypeVar("Requests_contra", contravariant=True)
 
@@ -38,6 +41,24 @@ class Effort:
     round_seconds: float
 
 
+def _runs(thread: Path) -> bool:
+    try:
+        state = (thread / "stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state == RUNNING
+
+
+def processor_time(emulator: Emulator) -> int:
+    """What the emulator has taken when all of its threads sleep, in nanoseconds.
+
+    Of a thread that runs, Linux tells what it had taken at the last tick, milliseconds ago.
+    """
+    threads = Path(f"/proc/{emulator.pid}/task")
+    wait_until(lambda: not any(map(_runs, threads.iterdir())), "an emulator that was to sleep", ANSWER_SECONDS)
+    return time.clock_gettime_ns(~emulator.pid << 3 | PROCESS_CLOCK)
+
+
 @dataclass
 class Series:
     """What a request has taken in each round, in nanoseconds: of time, and of the emulator's processor time."""
@@ -47,10 +68,9 @@ class Series:
 
     def add(self, emulator: Emulator, driver: Driver[Requests_contra], count: int) -> float:
         """Make the requests that are described; the seconds that it took."""
-        clock = ~emulator.pid << 3 | PROCESS_CLOCK
-        wall, cpu = time.perf_counter_ns(), time.clock_gettime_ns(clock)
+        cpu, wall = processor_time(emulator), time.perf_counter_ns()
         driver.run(count)
-        cpu, wall = time.clock_gettime_ns(clock) - cpu, time.perf_counter_ns() - wall
+        wall, cpu = time.perf_counter_ns() - wall, processor_time(emulator) - cpu
         self.wall.append(wall / count)
         self.cpu.append(cpu / count)
         return wall / 1e9

@@ -5,6 +5,8 @@ gdb's own `call` writes all registers, which it can't where it doesn't know the 
 arguments point to lies in unused stack: $buffer, a page, and $length behind it.
 """
 
+from pathlib import Path
+
 import gdb
 
 ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
@@ -35,3 +37,22 @@ def enter(function: str, *arguments: int | str) -> None:
     gdb.execute("set $rsp = $stack")
     gdb.execute("set *(unsigned long *)$rsp = $return")
     gdb.execute(f"set $rip = (unsigned long)&{function}")
+
+
+def vdso() -> range:
+    """The addresses of Linux's functions in the process, those that read clocks."""
+    maps = Path(f"/proc/{gdb.selected_inferior().pid}/maps").read_text()
+    [(begin, end)] = [line.split()[0].split("-") for line in maps.splitlines() if line.endswith("[vdso]")]
+    return range(int(begin, 16), int(end, 16))
+
+
+def step(whole: range) -> None:
+    """Execute an instruction; if that calls a function at an address among `whole`, the function.
+
+    One that reads a clock begins again when Linux has changed the clock in between, as it does each few milliseconds:
+    stepping through it may never end.
+    """
+    gdb.execute("stepi", to_string=True)
+    if int(gdb.parse_and_eval("(unsigned long)$pc")) in whole:
+        gdb.execute("tbreak **(unsigned long *)$rsp", to_string=True)
+        gdb.execute("continue", to_string=True)
