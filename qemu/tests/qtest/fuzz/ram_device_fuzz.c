@@ -2,12 +2,13 @@
  * Fuzzing of DMA into RAM devices
  *
  * An input is a row of operations: requests to virtio-blk, virtio-scsi and NVMe
- * disks whose descriptors are in RAM, in RAM devices, across their borders and
- * beside them; operations of the ram-device-testdev; BARs that are disabled,
- * moved and that vanish while requests are in flight; resets.  What must be in
- * the memory and on the disks is known, and compared: a request that nothing
- * was in the way of moves exactly its bytes; what any other one writes to a
- * disk is some of them; and nobody writes anything else.
+ * disks, and packets of virtio-net, whose descriptors are in RAM, in RAM
+ * devices, across their borders and beside them; operations of the
+ * ram-device-testdev; BARs that are disabled, moved and that vanish while
+ * requests are in flight; resets.  What must be in the memory, on the disks and
+ * in the packets is known, and compared: a request that nothing was in the way
+ * of moves exactly its bytes; what any other one writes to a disk is some of
+ * them; and nobody writes anything else.
  *
  *   qemu-fuzz-aarch64 --fuzz-target=ram-device-fuzz [libFuzzer's arguments]
  *
@@ -24,6 +25,7 @@
 #include "fuzz.h"
 #include "tests/qtest/libqos/generic-pcihost.h"
 #include "ram_device_fuzz_disk.h"
+#include "ram_device_fuzz_net.h"
 #include "ram_device_fuzz_testdev.h"
 
 #define PAGE         4096
@@ -38,11 +40,13 @@
 enum {
     TESTDEV_SLOT = 1,
     FIRST_DISK_SLOT,
+    NET_SLOT = FIRST_DISK_SLOT + FUZZ_NVME + 1,
 };
 #define REGS_ADDR    0x10000000u
 #define STAGING_ADDR 0x10200000u
 #define DISKS_ADDR   0x10600000u
 #define DISK_BAR     0x10000
+#define NET_ADDR     0x10700000u
 #define HIGH_ADDR    0x8000000000ull
 /* Where BARs are that nobody can find */
 #define PARKED_ADDR  0x8040000000ull
@@ -50,6 +54,7 @@ enum {
 #define HOLE_ADDR    0x8080000000ull
 
 static FuzzDisk disks[FUZZ_NVME + 1];
+static FuzzNet net;
 static FuzzTestDev testdev;
 static bool bars_moved;
 static int mem_fd;
@@ -108,12 +113,15 @@ static void settle(void)
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
         fuzz_disk_settle(&disks[i]);
     }
+    fuzz_net_settle(&net);
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
         fuzz_disk_check(&disks[i]);
     }
+    fuzz_net_check(&net);
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
         fuzz_disk_forget(&disks[i]);
     }
+    fuzz_net_forget(&net);
     fuzz_memory_check();
 }
 
@@ -128,6 +136,10 @@ static void gone(FuzzArea area, bool unmapped)
         /* Where no memory is, virtio-scsi may wait for itself for ever */
         d->queue.lost |= d->queue.rings == area ||
                          (d->model == FUZZ_SCSI && unmapped && d->count);
+    }
+    fuzz_net_disturb(&net, unmapped);
+    for (i = 0; i < FUZZ_DIRECTIONS; i++) {
+        net.queues[i].lost |= net.queues[i].rings == area;
     }
 }
 
@@ -181,6 +193,9 @@ static void op_return(Input *in)
             if (disks[i].queue.rings == AREA_REG) {
                 fuzz_disk_reset(&disks[i]);
             }
+        }
+        if (net.queues[0].rings == AREA_REG) {
+            fuzz_net_reset(&net);
         }
         reg->addr = reg_addr;
         place_bar(testdev.dev, RDT_BAR_MEM, mem->addr, true);
@@ -356,10 +371,56 @@ static void op_request(Input *in, FuzzDisk *d)
     fuzz_disk_submit(d, &r, headers, flags & 0x20, table);
 }
 
-static void op_reset(FuzzDisk *d)
+/* What is received needn't fill its last piece */
+static void op_packet(Input *in)
 {
-    fuzz_disk_disturb(d, false);
-    fuzz_disk_reset(d);
+    uint32_t flags = take(in, 1);
+    FuzzRequest r = {
+        .kind = flags & 1 ? FUZZ_WRITE : FUZZ_READ,
+        .tidy = true,
+        .piece_count = 1 + (flags >> 1) % 8,
+    };
+    /* 8 of them, and what is added, are less than the longest one */
+    uint32_t longest = (flags & 0xc0) == 0x80 ? 8 * KiB - 64 : KiB;
+    FuzzArea headers, table;
+    unsigned i;
+
+    for (i = 0; i < r.piece_count; i++) {
+        r.pieces[i] = take_piece(in, longest, r.kind == FUZZ_READ);
+        r.bytes += r.pieces[i].len;
+    }
+    if (r.kind == FUZZ_READ) {
+        r.bytes -= take(in, 2) % r.pieces[r.piece_count - 1].len;
+    }
+    if ((flags & 0xc0) == 0xc0) {
+        spoil(in, &r);
+    }
+    if (r.kind == FUZZ_OTHER) {
+        return;
+    }
+    if (!fuzz_net_has_room(&net, &r) || net.queues[FUZZ_RECEIVE].lost ||
+        net.queues[FUZZ_TRANSMIT].lost) {
+        settle();
+    }
+    if (!net.queues[0].started) {
+        fuzz_net_start(&net, take_area(in), take(in, 1) & 1);
+    }
+    headers = flags & 0x10 ? take_area(in) : AREA_RAM;
+    table = flags & 0x20 ? take_area(in) : AREA_RAM;
+    fuzz_net_submit(&net, &r, headers, flags & 0x20, table);
+}
+
+static void op_reset(Input *in)
+{
+    unsigned which = take(in, 1) % (ARRAY_SIZE(disks) + 1);
+
+    if (which < ARRAY_SIZE(disks)) {
+        fuzz_disk_disturb(&disks[which], false);
+        fuzz_disk_reset(&disks[which]);
+    } else {
+        fuzz_net_disturb(&net, false);
+        fuzz_net_reset(&net);
+    }
     settle();
 }
 
@@ -397,7 +458,7 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
         fuzz_memory_fill(&fuzz_memory[i]);
     }
     while (in.left) {
-        switch (take(&in, 1) % 16) {
+        switch (take(&in, 1) % 20) {
         case 0 ... 2:
             op_request(&in, &disks[FUZZ_BLK]);
             break;
@@ -420,10 +481,13 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
             op_return(&in);
             break;
         case 14:
-            op_reset(&disks[take(&in, 1) % ARRAY_SIZE(disks)]);
+            op_reset(&in);
+            break;
+        case 15:
+            main_loop_wait(true);
             break;
         default:
-            main_loop_wait(true);
+            op_packet(&in);
             break;
         }
     }
@@ -433,6 +497,7 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
             fuzz_disk_reset(&disks[i]);
         }
     }
+    fuzz_net_reset(&net);
     fuzz_counts.inputs++;
 }
 
@@ -441,10 +506,12 @@ static void print_counts(void)
     fprintf(stderr, "ram-device-fuzz: %" PRIu64 " inputs, %" PRIu64
             " descriptors, %" PRIu64 " requests (%" PRIu64 " answered as "
             "done, %" PRIu64 " disturbed, %" PRIu64 " compared, %" PRIu64
-            " bytes), %" PRIu64 " devices lost, %" PRIu64 " operations\n",
+            " packets compared, %" PRIu64 " bytes), %" PRIu64
+            " devices lost, %" PRIu64 " operations\n",
             fuzz_counts.inputs, fuzz_counts.descriptors, fuzz_counts.requests,
             fuzz_counts.good, fuzz_counts.disturbed, fuzz_counts.compared,
-            fuzz_counts.bytes, fuzz_counts.broken, fuzz_counts.operations);
+            fuzz_counts.packets, fuzz_counts.bytes, fuzz_counts.broken,
+            fuzz_counts.operations);
 }
 
 static GString *command_line(FuzzTarget *t)
@@ -455,6 +522,7 @@ static GString *command_line(FuzzTarget *t)
     fuzz_disk_create(&disks[FUZZ_BLK], "blk", FUZZ_BLK);
     fuzz_disk_create(&disks[FUZZ_SCSI], "scsi", FUZZ_SCSI);
     fuzz_disk_create(&disks[FUZZ_NVME], "nvme", FUZZ_NVME);
+    fuzz_net_create(&net);
     g_string_append_printf(
         line, " -M virt,x-ram-device-buffer-size=%" PRId64 " -accel qtest "
         "-cpu max -m %" PRId64 "B -nodefaults -display none "
@@ -467,11 +535,14 @@ static GString *command_line(FuzzTarget *t)
         "-device virtio-scsi-pci,id=hba,addr=%d.0,num_queues=1,"
         "disable-legacy=on -device scsi-hd,bus=hba.0,drive=scsi "
         "-blockdev file,node-name=nvme,filename=/proc/self/fd/%d,locking=off "
-        "-device nvme,addr=%d.0,serial=fuzz,drive=nvme",
+        "-device nvme,addr=%d.0,serial=fuzz,drive=nvme "
+        "-netdev dgram,id=" FUZZ_NET_NAME ",local.type=fd,local.str=%d "
+        "-device virtio-net-pci,addr=%d.0,netdev=" FUZZ_NET_NAME ","
+        "disable-legacy=on,romfile=",
         2 * MiB, RAM_SIZE, TESTDEV_SLOT, MEM_SIZE, mem_fd, REG_SIZE,
         disks[FUZZ_BLK].fd, FIRST_DISK_SLOT + FUZZ_BLK,
         disks[FUZZ_SCSI].fd, FIRST_DISK_SLOT + FUZZ_SCSI,
-        disks[FUZZ_NVME].fd, FIRST_DISK_SLOT + FUZZ_NVME);
+        disks[FUZZ_NVME].fd, FIRST_DISK_SLOT + FUZZ_NVME, net.fd, NET_SLOT);
     return line;
 }
 
@@ -506,9 +577,17 @@ static QPCIDevice *find_device(QPCIBus *bus, int slot)
     return dev;
 }
 
+static void enable_device(QPCIDevice *dev, int bar, uint64_t addr)
+{
+    place_bar(dev, bar, addr, true);
+    qpci_config_writew(dev, PCI_COMMAND,
+                       PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+}
+
 static void set_up(QTestState *qts)
 {
     QGenericPCIBus *bus = g_new0(QGenericPCIBus, 1);
+    QPCIDevice *net_dev;
     int i;
 
     qpci_init_generic(bus, qts, NULL, false);
@@ -524,10 +603,11 @@ static void set_up(QTestState *qts)
 
         disks[i].queue.dev = dev;
         disks[i].queue.regs = DISKS_ADDR + i * DISK_BAR;
-        place_bar(dev, i == FUZZ_NVME ? 0 : 4, disks[i].queue.regs, true);
-        qpci_config_writew(dev, PCI_COMMAND,
-                           PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+        enable_device(dev, i == FUZZ_NVME ? 0 : 4, disks[i].queue.regs);
     }
+    net_dev = find_device(&bus->bus, NET_SLOT);
+    enable_device(net_dev, 4, NET_ADDR);
+    fuzz_net_set_up(&net, net_dev, NET_ADDR);
     know(AREA_RAM, RAM_BASE + RAM_SIZE - KNOWN_SIZE, KNOWN_SIZE, false);
     know(AREA_MEM, HIGH_ADDR, MEM_SIZE, false);
     know(AREA_REG, HIGH_ADDR + MEM_SIZE, REG_SIZE, true);
@@ -540,8 +620,9 @@ static void register_targets(void)
 {
     fuzz_add_target(&(FuzzTarget) {
         .name = "ram-device-fuzz",
-        .description = "DMA of virtio-blk, virtio-scsi, NVMe and a test device "
-                       "into RAM devices that come and go; compares contents",
+        .description = "DMA of virtio-blk, virtio-scsi, NVMe, virtio-net and a "
+                       "test device into RAM devices that come and go; "
+                       "compares contents",
         .get_init_cmdline = command_line,
         .pre_fuzz = set_up,
         .fuzz = fuzz,

@@ -27,8 +27,10 @@ typedef enum FuzzArea {
     AREA_COUNT,
 } FuzzArea;
 
-/* Of each area this is for rings, tables, headers and status bytes */
-#define FUZZ_RESERVED_SIZE 0xc000
+/* Of each area this is for virtqueues, headers and status bytes, and NVMe */
+#define FUZZ_HEADERS_OFFSET 0x8000
+#define FUZZ_NVME_OFFSET    0xa000
+#define FUZZ_RESERVED_SIZE  0x10000
 
 /**
  * struct FuzzMemory - an area
@@ -138,8 +140,12 @@ typedef struct FuzzQueue {
     bool lost;
 } FuzzQueue;
 
-/* Reset the device and make its queue ready, with rings in that area */
-void fuzz_queue_start(FuzzQueue *q, FuzzArea rings);
+/*
+ * Reset a device and make its queues ready, with rings in that area; @features:
+ * the first 32 of those to be negotiated
+ */
+void fuzz_queue_start(FuzzQueue *queues, unsigned count, FuzzArea rings,
+                      uint32_t features);
 
 /* Reset the device; what was in flight has ended when this returns */
 void fuzz_queue_reset(FuzzQueue *q);
@@ -155,9 +161,9 @@ void fuzz_queue_add(FuzzQueue *q, const FuzzPiece *pieces, unsigned count,
 bool fuzz_queue_broken(const FuzzQueue *q);
 
 /*
- * Run the main loop until all requests are answered, or the device wants to be
- * reset, or nobody can tell.
+ * Are there requests that will be answered?  Not if the device wants to be
+ * reset, or if nobody can tell.
  */
-void fuzz_queue_settle(FuzzQueue *q);
+bool fuzz_queue_unanswered(const FuzzQueue *q);
 
 #endif /* TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_H */

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include "qapi/error.h"
 #include "qemu/bswap.h"
+#include "qemu/main-loop.h"
 #include "qemu/memfd.h"
 #include "scsi/constants.h"
 #include "standard-headers/linux/virtio_blk.h"
@@ -16,15 +17,12 @@
 #include "ram_device_fuzz_disk.h"
 #include "ram_device_fuzz_nvme.h"
 
-/* Where requests have their headers and status bytes */
-#define HEADERS_OFFSET 0x4000
-#define HEADER_SIZE    0x0040
-#define STATUS_SIZE    0x0080
+/* A header, and the status bytes behind it */
+#define STATUS_OFFSET 0x40
+#define STATUS_SIZE   (FUZZ_HEADER_SIZE - STATUS_OFFSET)
 
-QEMU_BUILD_BUG_ON(sizeof(struct virtio_scsi_cmd_req) > HEADER_SIZE);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_scsi_cmd_req) > STATUS_OFFSET);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_scsi_cmd_resp) > STATUS_SIZE);
-
-FuzzCounts fuzz_counts;
 
 /*
  * The disk
@@ -60,7 +58,7 @@ void fuzz_disk_start(FuzzDisk *d, FuzzArea rings)
     if (d->model == FUZZ_NVME) {
         fuzz_nvme_start(&d->queue, rings);
     } else {
-        fuzz_queue_start(&d->queue, rings);
+        fuzz_queue_start(&d->queue, 1, rings, 0);
     }
     if (d->model == FUZZ_SCSI) {
         /* The first command after a reset is told of the reset */
@@ -94,7 +92,7 @@ static void put_header(const FuzzDisk *d, const FuzzRequest *r, uint8_t *header)
     struct virtio_blk_outhdr *blk = (struct virtio_blk_outhdr *)header;
     struct virtio_scsi_cmd_req *scsi = (struct virtio_scsi_cmd_req *)header;
 
-    memset(header, 0, HEADER_SIZE);
+    memset(header, 0, STATUS_OFFSET);
     if (d->model == FUZZ_BLK) {
         stl_le_p(&blk->type, r->kind == FUZZ_READ ? VIRTIO_BLK_T_IN :
                              r->kind == FUZZ_WRITE ? VIRTIO_BLK_T_OUT :
@@ -121,110 +119,21 @@ static bool is_good(const FuzzDisk *d, const uint8_t *status)
     return *status == 0;
 }
 
-/*
- * Find the spans of a request's data, in order.
- * Returns: false if some of its data is in no area
- */
-static bool find_spans(FuzzRequest *r)
+/* Note what the request may write; an untidy one, anywhere on the disk */
+static void note_writes(FuzzDisk *d, const FuzzRequest *r)
 {
-    unsigned i;
-
-    r->span_count = 0;
-    for (i = 0; i < r->piece_count; i++) {
-        uint64_t addr = r->pieces[i].addr, len = r->pieces[i].len;
-
-        while (len) {
-            FuzzSpan *span = &r->spans[r->span_count];
-
-            if (!fuzz_span_at(addr, len, span)) {
-                return false;
-            }
-            addr += span->len;
-            len -= span->len;
-            r->span_count++;
-        }
-    }
-    return true;
-}
-
-/* What of the areas its descriptors touch, in no order */
-static void find_touched(FuzzRequest *r)
-{
-    unsigned i;
-    int area;
-
-    r->span_count = 0;
-    for (i = 0; i < r->piece_count; i++) {
-        const FuzzPiece *p = &r->pieces[i];
-
-        for (area = 0; area < AREA_COUNT; area++) {
-            const FuzzMemory *m = &fuzz_memory[area];
-            uint64_t first = MAX(p->addr, m->addr);
-            uint64_t end = MIN(p->addr + p->len, m->addr + m->size);
-
-            if (m->there && first < end) {
-                r->spans[r->span_count++] = (FuzzSpan) {
-                    .area = area,
-                    .offset = first - m->addr,
-                    .len = end - first,
-                };
-            }
-        }
-    }
-}
-
-static void note_writer(uint8_t *writers, bool sure)
-{
-    *writers = sure && !*writers ? 1 : 2;
-}
-
-/* Does the span have bytes that aren't data? */
-static bool hits_reserved(const FuzzSpan *s)
-{
-    const FuzzMemory *m = &fuzz_memory[s->area];
-
-    return s->offset < m->data ||
-           s->offset + s->len > m->data + m->data_size;
-}
-
-/*
- * Note what the request may write.  An untidy one may write anything where its
- * descriptors are, or anywhere on the disk.
- */
-static void note_writes(FuzzDisk *d, FuzzRequest *r)
-{
-    uint64_t i, j;
+    uint32_t i;
 
     if (r->kind == FUZZ_WRITE && r->tidy) {
         for (i = 0; i < r->bytes / FUZZ_SECTOR; i++) {
-            note_writer(&d->writers[r->sector + i], true);
+            fuzz_note_writer(&d->writers[r->sector + i], true);
         }
         return;
     }
     if (r->kind == FUZZ_WRITE) {
         memset(d->writers, 2, FUZZ_DISK_SIZE / FUZZ_SECTOR);
     }
-    for (i = 0; i < r->span_count; i++) {
-        const FuzzSpan *s = &r->spans[i];
-
-        for (j = 0; j < s->len; j++) {
-            note_writer(&fuzz_memory[s->area].writers[s->offset + j], r->tidy);
-        }
-    }
-}
-
-/* What a tidy request writes to the disk, if nobody changes it meanwhile */
-static void note_source(FuzzDisk *d, const FuzzRequest *r)
-{
-    uint8_t *to = d->sources + r->sector * FUZZ_SECTOR;
-    unsigned i;
-
-    for (i = 0; i < r->span_count; i++) {
-        const FuzzSpan *s = &r->spans[i];
-
-        memcpy(to, fuzz_memory[s->area].model + s->offset, s->len);
-        to += s->len;
-    }
+    fuzz_request_note_writes(r);
 }
 
 static void submit_to_nvme(FuzzDisk *d, FuzzRequest *r, FuzzArea table)
@@ -244,9 +153,8 @@ static void submit_to_virtio(FuzzDisk *d, FuzzRequest *r, FuzzArea headers,
                              bool indirect, FuzzArea table)
 {
     const FuzzMemory *m = &fuzz_memory[headers];
-    uint32_t offset = m->reserved + HEADERS_OFFSET +
-                      (d->queue.slot * FUZZ_MAX_REQUESTS +
-                       (r - d->requests)) * (HEADER_SIZE + STATUS_SIZE);
+    uint32_t offset = fuzz_header_offset(headers, d->queue.slot,
+                                         r - d->requests);
     FuzzPiece chain[FUZZ_MAX_PIECES];
     FuzzPiece header = {
         .addr = m->addr + offset,
@@ -254,7 +162,7 @@ static void submit_to_virtio(FuzzDisk *d, FuzzRequest *r, FuzzArea headers,
                                      : sizeof(struct virtio_blk_outhdr),
     };
     FuzzPiece status = {
-        .addr = header.addr + HEADER_SIZE,
+        .addr = header.addr + STATUS_OFFSET,
         .len = d->model == FUZZ_SCSI ? sizeof(struct virtio_scsi_cmd_resp) : 1,
         .write = true,
     };
@@ -262,7 +170,7 @@ static void submit_to_virtio(FuzzDisk *d, FuzzRequest *r, FuzzArea headers,
     unsigned count = 0;
 
     r->headers = headers;
-    r->status = m->host + offset + HEADER_SIZE;
+    r->status = m->host + offset + STATUS_OFFSET;
     put_header(d, r, m->host + offset);
     memset(r->status, 0xff, STATUS_SIZE);
 
@@ -283,35 +191,24 @@ bool fuzz_disk_submit(FuzzDisk *d, const FuzzRequest *wanted, FuzzArea headers,
                       bool indirect, FuzzArea table)
 {
     FuzzRequest *r = &d->requests[d->count];
-    unsigned i;
 
     g_assert(d->count < FUZZ_MAX_REQUESTS);
     *r = *wanted;
-    if (!find_spans(r)) {
-        /*
-         * To QEMU that is registers of which nobody knows, with 4096 bytes of
-         * bounce buffers.  virtio-scsi maps its data twice, and may wait for
-         * itself there for ever.
-         */
-        if (d->model == FUZZ_SCSI) {
-            return false;
-        }
-        r->tidy = false;
-        find_touched(r);
-    }
-    for (i = 0; i < r->span_count; i++) {
-        if (hits_reserved(&r->spans[i])) {
-            return false;
-        }
+    fuzz_request_find(r);
+    /*
+     * To QEMU what is in no area is registers of which nobody knows, with 4096
+     * bytes of bounce buffers.  virtio-scsi maps its data twice, and may wait
+     * for itself there for ever.
+     */
+    if ((d->model == FUZZ_SCSI && !r->found) ||
+        fuzz_request_hits_reserved(r)) {
+        return false;
     }
     d->count++;
-    r->disturbed = d->queue.lost;
-    for (i = 0; i < r->span_count; i++) {
-        r->disturbed |= fuzz_memory[r->spans[i].area].vanished;
-    }
+    r->disturbed |= d->queue.lost;
     note_writes(d, r);
     if (r->tidy && r->kind == FUZZ_WRITE) {
-        note_source(d, r);
+        fuzz_request_source(r, d->sources + r->sector * FUZZ_SECTOR);
     }
     fuzz_counts.requests++;
     if (d->model == FUZZ_NVME) {
@@ -339,51 +236,14 @@ void fuzz_disk_disturb(FuzzDisk *d, bool unmapped)
 /* May anybody else have written what the request reads, or writes? */
 static bool is_alone(const FuzzDisk *d, const FuzzRequest *r)
 {
-    bool is_read = r->kind == FUZZ_READ;
-    uint32_t i, j;
+    uint32_t i;
 
-    for (i = 0; i < r->span_count; i++) {
-        const FuzzSpan *s = &r->spans[i];
-
-        for (j = 0; j < s->len; j++) {
-            if (fuzz_memory[s->area].writers[s->offset + j] > is_read) {
-                return false;
-            }
-        }
-    }
     for (i = 0; i < r->bytes / FUZZ_SECTOR; i++) {
-        if (d->writers[r->sector + i] > !is_read) {
+        if (d->writers[r->sector + i] > (r->kind == FUZZ_WRITE)) {
             return false;
         }
     }
-    return true;
-}
-
-/*
- * Each byte is what was there or what the request moves; the latter, if the
- * request has been answered as done.  (What a request that has failed leaves
- * where its data was to be in memory is the device's affair.)  Where a BAR was,
- * and isn't any more when the device comes to the request, the PCI bus answers
- * with ones.
- */
-static void check_bytes(const FuzzRequest *r, bool done, const uint8_t *now,
-                        const uint8_t *before, const uint8_t *wanted,
-                        uint32_t len, const char *where)
-{
-    bool may_be_ones = r->unmapped && r->kind == FUZZ_WRITE;
-    uint32_t i;
-
-    for (i = 0; i < len; i++) {
-        if (now[i] != wanted[i] && (done || now[i] != before[i]) &&
-            !(may_be_ones && now[i] == 0xff)) {
-            fuzz_wrong("%s, sector 0x%" PRIx64 ", %u bytes, %s: byte %u of a "
-                       "piece %s is 0x%02x, was 0x%02x, moved 0x%02x",
-                       r->kind == FUZZ_READ ? "read" : "write", r->sector,
-                       r->bytes, done ? "done" : "failed or disturbed", i,
-                       where, now[i], before[i], wanted[i]);
-        }
-    }
-    fuzz_counts.bytes += len;
+    return fuzz_request_is_alone(r);
 }
 
 static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
@@ -392,8 +252,8 @@ static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
     unsigned i;
 
     if (r->kind == FUZZ_WRITE) {
-        check_bytes(r, done, d->host + at, d->contents + at, d->sources + at,
-                    r->bytes, "on the disk");
+        fuzz_request_check_bytes(r, done, d->host + at, d->contents + at,
+                                 d->sources + at, r->bytes, "on the disk");
         return;
     }
     for (i = 0; i < r->span_count; i++) {
@@ -401,8 +261,9 @@ static void check_contents(const FuzzDisk *d, const FuzzRequest *r, bool done)
         const FuzzMemory *m = &fuzz_memory[s->area];
 
         if (done && !m->vanished) {
-            check_bytes(r, done, m->host + s->offset, m->model + s->offset,
-                        d->contents + at, s->len, "in memory");
+            fuzz_request_check_bytes(r, done, m->host + s->offset,
+                                     m->model + s->offset, d->contents + at,
+                                     s->len, "in memory");
         }
         at += s->len;
     }
@@ -436,15 +297,7 @@ static void take_over(FuzzDisk *d, const FuzzRequest *r)
 {
     uint32_t i;
 
-    for (i = 0; i < r->span_count; i++) {
-        const FuzzSpan *s = &r->spans[i];
-        FuzzMemory *m = &fuzz_memory[s->area];
-
-        if ((r->kind != FUZZ_WRITE || !r->tidy) && !m->vanished) {
-            memcpy(m->model + s->offset, m->host + s->offset, s->len);
-        }
-        memset(m->writers + s->offset, 0, s->len);
-    }
+    fuzz_request_take_over(r);
     for (i = 0; i < FUZZ_DISK_SIZE / FUZZ_SECTOR; i++) {
         if (d->writers[i]) {
             memcpy(d->contents + i * FUZZ_SECTOR, d->host + i * FUZZ_SECTOR,
@@ -461,7 +314,9 @@ void fuzz_disk_settle(FuzzDisk *d)
     if (d->model == FUZZ_NVME) {
         fuzz_nvme_settle(&d->queue);
     } else {
-        fuzz_queue_settle(&d->queue);
+        while (fuzz_queue_unanswered(&d->queue)) {
+            main_loop_wait(false);
+        }
     }
     if (d->queue.lost || is_broken(d)) {
         for (i = 0; i < d->count; i++) {

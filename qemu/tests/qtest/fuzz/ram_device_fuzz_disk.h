@@ -7,13 +7,10 @@
 #ifndef TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_DISK_H
 #define TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_DISK_H
 
-#include "ram_device_fuzz.h"
+#include "ram_device_fuzz_request.h"
 
 #define FUZZ_DISK_SIZE     0x80000
 #define FUZZ_SECTOR        512
-/* In flight, for each disk */
-#define FUZZ_MAX_REQUESTS  8
-#define FUZZ_MAX_SPANS     (AREA_COUNT * FUZZ_MAX_PIECES)
 
 /* What a disk is behind */
 typedef enum FuzzModel {
@@ -21,56 +18,6 @@ typedef enum FuzzModel {
     FUZZ_SCSI,
     FUZZ_NVME,
 } FuzzModel;
-
-/**
- * enum FuzzKind - what a request asks for
- *
- * @FUZZ_READ: data from the disk
- * @FUZZ_WRITE: data to the disk
- * @FUZZ_OTHER: a command of the input's choice that doesn't write to the disk
- */
-typedef enum FuzzKind {
-    FUZZ_READ,
-    FUZZ_WRITE,
-    FUZZ_OTHER,
-} FuzzKind;
-
-/**
- * struct FuzzRequest - a request
- *
- * @kind: what it asks for
- * @command: which one, if that is FUZZ_OTHER
- * @tidy: nothing is wrong with it: its answer is good unless it is disturbed,
- *        and it moves nothing else than its data
- * @sector: where on the disk
- * @bytes: length of the data
- * @pieces: the descriptors of the data
- * @piece_count: how many these are
- * @spans: what of the areas these are
- * @span_count: how many these are
- * @headers: the area with its header and its status
- * @status: the latter
- * @nvme_status: or this, as NVMe has it in a queue
- * @disturbed: it needn't succeed: memory isn't there, or went away while it was
- *             in flight, or the device was reset
- * @unmapped: that was since a BAR was disabled or moved
- */
-typedef struct FuzzRequest {
-    FuzzKind kind;
-    uint32_t command;
-    bool tidy;
-    uint64_t sector;
-    uint32_t bytes;
-    FuzzPiece pieces[FUZZ_MAX_PIECES];
-    unsigned piece_count;
-    FuzzSpan spans[FUZZ_MAX_SPANS];
-    unsigned span_count;
-    FuzzArea headers;
-    uint8_t *status;
-    uint8_t nvme_status;
-    bool disturbed;
-    bool unmapped;
-} FuzzRequest;
 
 /**
  * struct FuzzDisk - a disk and its requests that are in flight
@@ -97,21 +44,6 @@ typedef struct FuzzDisk {
     FuzzRequest requests[FUZZ_MAX_REQUESTS];
     unsigned count;
 } FuzzDisk;
-
-/* What has been seen since the program began */
-typedef struct FuzzCounts {
-    uint64_t inputs;
-    uint64_t requests;
-    uint64_t descriptors;
-    uint64_t good;
-    uint64_t disturbed;
-    uint64_t broken;
-    uint64_t compared;
-    uint64_t bytes;
-    uint64_t operations;
-} FuzzCounts;
-
-extern FuzzCounts fuzz_counts;
 
 /* Make the image, before there is a VM */
 void fuzz_disk_create(FuzzDisk *d, const char *name, FuzzModel model);

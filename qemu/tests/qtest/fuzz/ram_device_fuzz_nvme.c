@@ -13,7 +13,6 @@
 
 #define PAGE 4096
 /* Its part of the reserved memory, page by page */
-#define NVME_OFFSET 0x6000
 enum {
     ADMIN_SQ,
     ADMIN_CQ,
@@ -25,21 +24,21 @@ enum {
 #define PRP_LIST_SIZE (PAGE / FUZZ_NVME_ENTRIES)
 #define IO_QUEUE 1
 
-QEMU_BUILD_BUG_ON(NVME_OFFSET + NVME_PAGES * PAGE > FUZZ_RESERVED_SIZE);
+QEMU_BUILD_BUG_ON(FUZZ_NVME_OFFSET + NVME_PAGES * PAGE > FUZZ_RESERVED_SIZE);
 QEMU_BUILD_BUG_ON(FUZZ_MAX_PIECES * sizeof(uint64_t) > PRP_LIST_SIZE);
 
 static uint8_t *page_host(FuzzArea area, int page)
 {
     const FuzzMemory *m = &fuzz_memory[area];
 
-    return m->host + m->reserved + NVME_OFFSET + page * PAGE;
+    return m->host + m->reserved + FUZZ_NVME_OFFSET + page * PAGE;
 }
 
 static uint64_t page_addr(FuzzArea area, int page)
 {
     const FuzzMemory *m = &fuzz_memory[area];
 
-    return m->addr + m->reserved + NVME_OFFSET + page * PAGE;
+    return m->addr + m->reserved + FUZZ_NVME_OFFSET + page * PAGE;
 }
 
 static void set_reg(const FuzzQueue *q, unsigned reg, uint32_t value)

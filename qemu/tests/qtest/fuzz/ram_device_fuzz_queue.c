@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "qemu/main-loop.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_pci.h"
@@ -73,28 +72,39 @@ void fuzz_queue_reset(FuzzQueue *q)
     q->lost = false;
 }
 
-void fuzz_queue_start(FuzzQueue *q, FuzzArea rings)
+static void enable(FuzzQueue *q, FuzzArea rings)
 {
     QTestState *qts = q->dev->bus->qts;
-    uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
     uint64_t addr = slot_addr(q, rings);
 
-    fuzz_queue_reset(q);
     q->rings = rings;
     memset(slot_host(q, rings), 0, TABLE_OFFSET);
-
-    set_status(q, status);
-    set_features(q, 0, 1u << VIRTIO_RING_F_INDIRECT_DESC);
-    set_features(q, 1, 1u << (VIRTIO_F_VERSION_1 - 32));
-    set_status(q, status |= VIRTIO_CONFIG_S_FEATURES_OK);
     qtest_writew(qts, q->regs + COMMON(queue_select), q->index);
     qtest_writew(qts, q->regs + COMMON(queue_size), FUZZ_QUEUE_SIZE);
     set_address(q, COMMON(queue_desc_lo), addr + DESC_OFFSET);
     set_address(q, COMMON(queue_avail_lo), addr + AVAIL_OFFSET);
     set_address(q, COMMON(queue_used_lo), addr + USED_OFFSET);
     qtest_writew(qts, q->regs + COMMON(queue_enable), 1);
-    set_status(q, status | VIRTIO_CONFIG_S_DRIVER_OK);
     q->started = true;
+}
+
+void fuzz_queue_start(FuzzQueue *queues, unsigned count, FuzzArea rings,
+                      uint32_t features)
+{
+    uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        fuzz_queue_reset(&queues[i]);
+    }
+    set_status(queues, status);
+    set_features(queues, 0, features | 1u << VIRTIO_RING_F_INDIRECT_DESC);
+    set_features(queues, 1, 1u << (VIRTIO_F_VERSION_1 - 32));
+    set_status(queues, status |= VIRTIO_CONFIG_S_FEATURES_OK);
+    for (i = 0; i < count; i++) {
+        enable(&queues[i], rings);
+    }
+    set_status(queues, status | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
 static void put_descriptor(uint8_t *table, unsigned i, uint64_t addr,
@@ -155,13 +165,11 @@ bool fuzz_queue_broken(const FuzzQueue *q)
            VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
-void fuzz_queue_settle(FuzzQueue *q)
+bool fuzz_queue_unanswered(const FuzzQueue *q)
 {
     const struct vring_used *used =
         (struct vring_used *)(slot_host(q, q->rings) + USED_OFFSET);
 
-    while (q->started && !q->lost && lduw_le_p(&used->idx) != q->added &&
-           !fuzz_queue_broken(q)) {
-        main_loop_wait(false);
-    }
+    return q->started && !q->lost && lduw_le_p(&used->idx) != q->added &&
+           !fuzz_queue_broken(q);
 }
