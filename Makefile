@@ -40,8 +40,9 @@ $(error asked for $(MAKECMDGOALS) with ARCH=$(ARCH): this machine can build that
 endif
 endif
 
-.PHONY: all newest check check-all check-nightly checker audit bench matrix storm soak fuzz sanitized suites build setup series series-check export install clean
-.PHONY: arm64-host gh200 deb deb-source packages-check quilt help
+.PHONY: all newest build setup series install clean help
+.PHONY: check check-all other-base check-nightly series-check checker audit bench matrix storm soak fuzz sanitized suites
+.PHONY: arm64-host gh200 deb deb-source packages-check export quilt
 
 of_base = $(if $(filter-out 10.0,$(BASE)), BASE=$(BASE))
 not_here = -- no demonstration: this machine's kernel doesn't run programs for $(ARCH) hosts
@@ -86,9 +87,6 @@ checker:
 	@mkdir -p build && scripts/needs python3 gcc libc6-dev ca-certificates >&2
 	@$(program) tests/checker/run_checker.py $(ARGS) '$(QEMU)'
 
-matrix: setup
-	@ninja -C build matrix
-
 arm64-host: setup
 	@ninja -C build for-on-request
 	@$(tested) --suite on-request
@@ -122,10 +120,10 @@ audit: setup
 	@ninja -C build audit-traces
 
 # PLOTS=FOLDER wants matplotlib, which nothing else does.
-bench: setup
+bench matrix: setup
 	@$(if $(PLOTS),build/venv/bin/python -I -m pip --quiet --disable-pip-version-check install --require-hashes \
-		--only-binary=:all: --requirement tests/bench/requirements.txt)
-	@RAM_DEVICE_BENCH_PLOTS='$(abspath $(PLOTS))' ninja -C build bench
+		--only-binary=:all: --requirement tests/tables/requirements.txt)
+	@RAM_DEVICE_PLOTS='$(abspath $(PLOTS))' ninja -C build $@
 
 build: setup
 	@ninja -C build $(variant)
@@ -179,7 +177,8 @@ help:
 	@echo "make check-nightly that, and all below that tests, on both bases and for x86-64 guests; it takes hours"
 	@echo "make newest    the same with the newest point release of QEMU that Debian has, after \`make\` has told of one"
 	@echo "make checker   QEMU=PATH: what any emulator, 10.1 or newer, makes of DMA into a passed-through BAR; ARGS=--json"
-	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side"
+	@echo "make matrix    every cache mode, engine, format and device into BARs; stock and patched emulators side by side;"
+	@echo "               PLOTS=FOLDER draws heat maps"
 	@echo "make audit     the crate's instructions, in the emulator and as each compiler makes them, held against C4; and"
 	@echo "               each access that they make to a device, held against C1 to C3"
 	@echo "make bench     how fast QEMU's accesses to RAM devices are, stock beside patched, and virtio-blk and virtio-net into a BAR"

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Plots of virtio requests whose data is in RAM and in other places: throughput and processor time by size.
-
-The same rows give the same file, with the same version of matplotlib.
-"""
+"""Plots of virtio requests whose data is in RAM and in other places: throughput and processor time by size."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -20,16 +16,10 @@ from matplotlib.ticker import LogLocator
 from bench.places import BOUNCED, DIRECT, RAM, SMALL_PAGES, UNPINNABLE
 from bench.ratio import size
 from bench.turns import Row, Series
+from tables.drawing import save
 
 GIB = 1 << 30
 WIDTH, HEIGHT = 9, 7
-# Text stays text: as outlines it would be most of the file.
-SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "ram-device", "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
-    "axes.grid": True, "grid.alpha": 0.3,
-}  # fmt: skip
-# What the file would tell of when and by what it was made.
-NO_METADATA = {"Date": None, "Creator": None}
 # Colours that colour-blind people can tell apart, and markers.
 STYLES = {
     RAM: ("black", "o"), SMALL_PAGES: ("#999999", "s"), BOUNCED: ("#d55e00", "D"), UNPINNABLE: ("#e69f00", "v"),
@@ -97,10 +87,7 @@ def figure_of(title: str, rows: Sequence[Row]) -> Figure:
 
 def draw(section: str, rows: Sequence[Row], folder: Path) -> Iterator[Path]:
     """Make a figure of each device; their files."""
-    folder.mkdir(parents=True, exist_ok=True)
     for device in dict.fromkeys(row.device for row in rows):
         name = re.sub(r"[\W_]+", "-", f"{section} {device}".lower())
-        with matplotlib.rc_context(SETTINGS):
-            figure = figure_of(f"{section}: {device}", [row for row in rows if row.device == device])
-            figure.savefig(folder / f"{name}.svg", metadata=NO_METADATA)
-        yield folder / f"{name}.svg"
+        title, those = f"{section}: {device}", [row for row in rows if row.device == device]
+        yield save(partial(figure_of, title, those), folder / f"{name}.svg")

@@ -8,14 +8,13 @@ The device is ordinary memory: what is seen is what the CPU does, not what a bus
 processor times of the thread that is measured; of virtio's requests there are times by the clock as well. The machine
 may have other things to do, but a quiet one gives narrower columns.
 
-With --plots, which wants matplotlib (tests/bench/requirements.txt), virtio's requests are measured for more sizes, and
+With --plots, which wants matplotlib (tests/tables/requirements.txt), virtio's requests are measured for more sizes, and
 plotted: what is plotted is what the tables are of.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import platform
 import re
@@ -30,9 +29,9 @@ from bench.timed_emulator import TimedEmulator, build
 from bench.turns import Effort, Row
 from bench.turns_table import table as table_of_turns
 from machines.error import MachineError, NotAvailable
+from tables import plotting
 
 ADDED_BAR = Path(__file__).with_name("added_bar.c")
-PLOTS_REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 # Of requests in RAM, so that few of them are made at a time but the harness's own turns don't matter.
 ROUND_SECONDS = 0.05
 # What virtio-blk's largest queue has room for.
@@ -81,7 +80,7 @@ def beside_ram(given: argparse.Namespace, section: str, head: str, rows: Sequenc
     lines = [f"{section}, {head}: RAM's time by the place's, and the place's CPU time by RAM's", ""]
     lines += [f"skipped: {what}" for what in skipped]
     if given.plots:
-        for plot in plotter()(section, rows, given.plots):
+        for plot in plotting.module("bench.plots").draw(section, rows, given.plots):
             print(f"-- {plot}", file=sys.stderr)
     return "\n".join([*lines, table_of_turns(rows)])
 
@@ -120,16 +119,6 @@ def virtio_net(given: argparse.Namespace) -> str:
     return beside_ram(given, "virtio-net", head, rows, lacking_place(net_machine.PLACE_SIZE))
 
 
-def plotter() -> Callable[[str, Sequence[Row], Path], Iterable[Path]]:
-    """bench.plots.draw, which isn't there everywhere."""
-    try:
-        draw: Callable[[str, Sequence[Row], Path], Iterable[Path]] = importlib.import_module("bench.plots").draw
-    except ModuleNotFoundError as error:
-        install = f"{sys.executable} -m pip install --require-hashes --requirement {PLOTS_REQUIREMENTS}"
-        raise MachineError(f"--plots wants matplotlib, but there is no {error.name} here: {install}") from None
-    return draw
-
-
 def depth(text: str) -> int:
     """A number of requests in flight, for which a BAR can be made."""
     number = int(text)
@@ -159,11 +148,11 @@ def main() -> None:
     parser.add_argument("--disk-folder", type=Path, help="where virtio-blk's image is made, if not in the work folder")
     parser.add_argument("--depth", type=depth, default=blk_speed.DEPTH, help="virtio-blk's requests in flight")
     parser.add_argument("--net-rounds", type=int, default=11, help="turns of virtio-net's packets")
-    parser.add_argument("--plots", type=Path, default=os.environ.get("RAM_DEVICE_BENCH_PLOTS") or None,
+    parser.add_argument("--plots", type=Path, default=os.environ.get("RAM_DEVICE_PLOTS") or None,
                         help="a folder for plots of virtio's sections")  # fmt: skip
     given = parser.parse_args()
     if given.plots:
-        plotter()
+        plotting.module("bench.plots")
     given.work.mkdir(parents=True, exist_ok=True)
 
     for name in [given.only] if given.only else SECTIONS:

@@ -27,7 +27,7 @@ GREATEST_FILE = 100 * KIB
 @pytest.fixture
 def plots() -> ModuleType:
     """The module, where there is what it wants."""
-    reason = "there is no matplotlib here: tests/bench/requirements.txt"
+    reason = "there is no matplotlib here: tests/tables/requirements.txt"
     module: ModuleType = pytest.importorskip("bench.plots", reason=reason)
     return module
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the whole matrix, and prints what became of its combinations, emulators side by side.
 
-    run_matrix.py --patched EMULATOR [--stock EMULATOR] --work FOLDER [--where host|vm]
+    run_matrix.py --patched EMULATOR [--stock EMULATOR] --work FOLDER [--where host|vm] [--plots FOLDER]
 
 The patched emulator is also run with x-ram-device-direct=on. On the host the BARs are the test device's, which stock
-hasn't got. In the outer VM the kernel's vfio-pci assigns them, and refuses O_DIRECT into them.
+hasn't got. In the outer VM the kernel's vfio-pci assigns them, and refuses O_DIRECT into them. --plots, which wants
+matplotlib (tests/tables/requirements.txt), draws a heat map of each.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from matrix.dimensions import Case
 from matrix.jobs import Job, Outcome
 from matrix.machine import DIRECT, PATCHED, STOCK, Bars, Variant
 from matrix.runner import Runner
+from tables import plotting
 
 HOURS = 3600.0
 
@@ -108,6 +110,8 @@ def main() -> int:
     parser.add_argument("--stock", type=Path, help="qemu-system-aarch64 without it, to compare with")
     parser.add_argument("--work", type=Path, required=True, help="folder for the disks and the logs")
     parser.add_argument("--where", choices=("host", "vm", "both"), default="both")
+    parser.add_argument("--plots", type=Path, default=os.environ.get("RAM_DEVICE_PLOTS") or None,
+                        help="a folder for heat maps")  # fmt: skip
     chosen = parser.parse_args()
     for emulator in filter(None, (chosen.patched, chosen.stock)):
         if not os.access(emulator, os.X_OK):
@@ -122,6 +126,7 @@ def main() -> int:
 
     failed = False
     try:
+        heat_map = plotting.module("matrix.heat_map") if chosen.plots else None
         for where in ("host", "vm") if chosen.where == "both" else (chosen.where,):
             if where == "host":
                 todo = selection.on_host([patched, direct])
@@ -130,6 +135,8 @@ def main() -> int:
                 todo = selection.in_vm([patched, *stock, direct])
                 report = run_in_vm(todo, chosen.work / where, 6 * HOURS, progress)
             print(f"\nThe matrix, {where}:\n\n{text(report)}\n")
+            if heat_map:
+                print(f"-- {heat_map.draw(where, report.outcomes, chosen.plots)}")
             unexpected = report.unexpected(PATCHED)
             asked = [outcome for outcome in report.outcomes if outcome.variant == PATCHED]
             good = len(asked) - len(unexpected)
