@@ -83,9 +83,9 @@ def machines_own(architecture: str) -> DebianQemu:
 def release(version: str, suite: str, architecture: str = "aarch64") -> DebianQemu:
     """The emulator of that version, which the suite must have; NotAvailable says why it can't be had."""
     found = _cached(version, architecture, suite)
-    if found.version != version:
+    if (other := found.version) != version:
         shutil.rmtree(found.root)
-        raise NotAvailable(f"Debian {suite}'s {PACKAGES[architecture]} is {found.version}, not {version}")
+        raise NotAvailable(f"Debian {suite}'s {PACKAGES[architecture]} is {other}, not {version}")
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import debian_packages
+import debian_qemu
 from machines.error import MachineError, NotAvailable
 
 DOWNLOADS = "touch package_1_all.deb"  # into the folder that it is run in
@@ -58,3 +59,20 @@ def test_a_package_that_can_be_had_is_unpacked(way: str, tmp_path: Path, play: P
     play("apt-get", UNPACKERS[way])
     play("dpkg", 'echo "$1" >"$3/unpacked"')
     assert (unpacked(way, tmp_path / "folder") / "unpacked").read_text() == "-x\n"
+
+
+def test_an_emulator_of_another_version_than_asked_for_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(package: str, suite: str | None, folder: Path) -> None:
+        loader = folder / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+        loader.parent.mkdir(parents=True)
+        loader.write_text(f"#!/bin/sh\necho QEMU emulator version 11.1.3 of {package}, {suite}\n")
+        loader.chmod(0o755)
+
+    monkeypatch.setattr(debian_qemu, "_download", download)
+    monkeypatch.setattr(debian_packages, "cache_folder", lambda: tmp_path)
+    with pytest.raises(NotAvailable, match=r"^Debian sid's qemu-system-arm is 11\.1\.3, not 10\.2\.2$"):
+        debian_qemu.release("10.2.2", "sid")
+    assert not [*tmp_path.iterdir()]
+    assert debian_qemu.release("11.1.3", "sid").version == "11.1.3"
