@@ -148,6 +148,7 @@ static void op_leave(Input *in)
 {
     FuzzMemory *memory = fuzz_memory;
 
+    fuzz_net_check_received(&net);
     switch (take(in, 1) % 4) {
     case 0:
         bars_moved = true;
@@ -231,13 +232,15 @@ static FuzzPiece take_piece(Input *in, uint32_t longest, bool write)
     };
 }
 
-/* Something is wrong with it, or it isn't where it says */
-static void spoil(Input *in, FuzzRequest *r)
+#define SPOILT_PIECES 6
+
+/* Something is wrong with it in one of so many ways, or it is somewhere else */
+static void spoil(Input *in, FuzzRequest *r, unsigned ways)
 {
     FuzzPiece *p = &r->pieces[take(in, 1) % r->piece_count];
 
     r->tidy = false;
-    switch (take(in, 1) % 8) {
+    switch (take(in, 1) % ways) {
     case 0:
         p->len = 0;
         break;
@@ -256,7 +259,7 @@ static void spoil(Input *in, FuzzRequest *r)
     case 5:
         p->write = !p->write;
         break;
-    case 6:
+    case SPOILT_PIECES:
         r->sector = take(in, 4);
         break;
     default:
@@ -321,7 +324,7 @@ static void op_nvme(Input *in)
     if ((flags & 0xc0) == 0xc0) {
         uint32_t i;
 
-        spoil(in, &r);
+        spoil(in, &r, SPOILT_PIECES + 2);
         for (i = 0; i < r.piece_count; i++) {
             r.pieces[i].len = PAGE;
         }
@@ -361,7 +364,7 @@ static void op_request(Input *in, FuzzDisk *d)
     }
     r.bytes = total + part;
     if ((flags & 0xc0) == 0xc0) {
-        spoil(in, &r);
+        spoil(in, &r, SPOILT_PIECES + 2);
     }
     if (may_write(d, &r)) {
         return;
@@ -393,13 +396,10 @@ static void op_packet(Input *in)
         r.bytes -= take(in, 2) % r.pieces[r.piece_count - 1].len;
     }
     if ((flags & 0xc0) == 0xc0) {
-        spoil(in, &r);
-    }
-    if (r.kind == FUZZ_OTHER) {
-        return;
+        spoil(in, &r, SPOILT_PIECES);
     }
     if (!fuzz_net_has_room(&net, &r) || net.queues[FUZZ_RECEIVE].lost ||
-        net.queues[FUZZ_TRANSMIT].lost) {
+        net.queues[FUZZ_TRANSMIT].lost || net.unsure) {
         settle();
     }
     if (!net.queues[0].started) {
@@ -418,6 +418,7 @@ static void op_reset(Input *in)
         fuzz_disk_disturb(&disks[which], false);
         fuzz_disk_reset(&disks[which]);
     } else {
+        fuzz_net_check_received(&net);
         fuzz_net_disturb(&net, false);
         fuzz_net_reset(&net);
     }
@@ -450,6 +451,7 @@ static void fuzz(QTestState *qts, const uint8_t *data, size_t size)
     Input in = { .at = data, .left = size };
     int i;
 
+    net.number = 0;
     op_return(&in);
     for (i = 0; i < ARRAY_SIZE(disks); i++) {
         fuzz_disk_fill(&disks[i]);

@@ -160,10 +160,10 @@ void fuzz_queue_add(FuzzQueue *q, const FuzzPiece *pieces, unsigned count,
 /* Does it want to be reset? */
 bool fuzz_queue_broken(const FuzzQueue *q);
 
-/*
- * Are there requests that will be answered?  Not if the device wants to be
- * reset, or if nobody can tell.
- */
+/* How many requests aren't answered; UINT_MAX if nobody can tell */
+unsigned fuzz_queue_pending(const FuzzQueue *q);
+
+/* Are there requests that will be answered?  Not of a device that is broken. */
 bool fuzz_queue_unanswered(const FuzzQueue *q);
 
 #endif /* TESTS_QTEST_FUZZ_RAM_DEVICE_FUZZ_H */

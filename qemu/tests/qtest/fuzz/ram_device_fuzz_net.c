@@ -30,9 +30,12 @@ QEMU_BUILD_BUG_ON(NET_HEADER + sizeof(Tag) > FUZZ_HEADER_SIZE);
 
 void fuzz_net_create(FuzzNet *n)
 {
+    /* Room for the longest packet, so that others wait behind it */
+    const int room = FUZZ_NET_LONGEST;
     int ends[2];
 
     g_assert(!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends));
+    g_assert(!setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
     n->fd = ends[0];
     n->peer = ends[1];
 }
@@ -64,6 +67,7 @@ void fuzz_net_reset(FuzzNet *n)
     for (i = 0; i < FUZZ_DIRECTIONS; i++) {
         fuzz_queue_reset(&n->queues[i]);
     }
+    n->unsure = false;
     /* What waits for a buffer would wait for one of the next driver's */
     qemu_purge_queued_packets(n->network);
 }
@@ -108,8 +112,7 @@ static void receive(FuzzNet *n, const FuzzRequest *r, FuzzPiece header,
     }
     fuzz_counts.descriptors += 1 + r->piece_count + (indirect ? chains : 0);
     qemu_send_packet_async(n->network, packet, r->bytes, NULL);
-    /* If it was refused, nobody will ever use its memory */
-    queue->lost |= !r->tidy;
+    n->unsure |= !r->tidy;
 }
 
 static void transmit(FuzzNet *n, const FuzzRequest *r, FuzzPiece header,
@@ -147,10 +150,11 @@ bool fuzz_net_submit(FuzzNet *n, const FuzzRequest *wanted, FuzzArea headers,
     n->count[direction]++;
     r->headers = headers;
     r->sector = n->number++;
-    r->disturbed |= queue->lost;
+    r->disturbed |= queue->lost || (direction == FUZZ_RECEIVE && n->unsure);
     r->status = fuzz_memory[headers].host + offset;
     memset(r->status, direction == FUZZ_RECEIVE ? 0xff : 0, FUZZ_HEADER_SIZE);
     fuzz_request_note_writes(r);
+    n->arrived[direction][i] = false;
     fuzz_counts.requests++;
     if (direction == FUZZ_RECEIVE) {
         fuzz_random(packet, r->bytes, 16 + r->sector % 64);
@@ -158,7 +162,6 @@ bool fuzz_net_submit(FuzzNet *n, const FuzzRequest *wanted, FuzzArea headers,
     } else {
         Tag tag = { r->sector, ~r->sector };
 
-        n->arrived[i] = false;
         memcpy(r->status + NET_HEADER, &tag, sizeof(tag));
         if (r->tidy) {
             fuzz_request_source(r, packet);
@@ -166,18 +169,6 @@ bool fuzz_net_submit(FuzzNet *n, const FuzzRequest *wanted, FuzzArea headers,
         transmit(n, r, header, indirect, table);
     }
     return true;
-}
-
-void fuzz_net_disturb(FuzzNet *n, bool unmapped)
-{
-    unsigned i, j;
-
-    for (i = 0; i < FUZZ_DIRECTIONS; i++) {
-        for (j = 0; j < n->count[i]; j++) {
-            n->requests[i][j].disturbed = true;
-            n->requests[i][j].unmapped |= unmapped;
-        }
-    }
 }
 
 /*
@@ -209,10 +200,10 @@ static void arrive(FuzzNet *n, const uint8_t *data, size_t len)
         if (tag.number != r->sector || tag.inverted != ~r->sector) {
             continue;
         }
-        if (n->arrived[i]) {
+        if (n->arrived[FUZZ_TRANSMIT][i]) {
             fuzz_wrong("packet 0x%" PRIx64 " was sent twice", r->sector);
         }
-        n->arrived[i] = true;
+        n->arrived[FUZZ_TRANSMIT][i] = true;
         if (!r->tidy) {
             return;
         }
@@ -245,44 +236,8 @@ static void take_packets(FuzzNet *n)
     }
 }
 
-static bool is_undisturbed(const FuzzNet *n)
-{
-    unsigned i, j;
-
-    for (i = 0; i < FUZZ_DIRECTIONS; i++) {
-        for (j = 0; j < n->count[i]; j++) {
-            if (n->requests[i][j].disturbed || !n->requests[i][j].tidy) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-void fuzz_net_settle(FuzzNet *n)
-{
-    const FuzzQueue *rx = &n->queues[FUZZ_RECEIVE];
-    const FuzzQueue *tx = &n->queues[FUZZ_TRANSMIT];
-    bool lost = rx->lost || tx->lost;
-
-    while (fuzz_queue_unanswered(rx) || fuzz_queue_unanswered(tx)) {
-        main_loop_wait(false);
-        take_packets(n);
-    }
-    if (lost || fuzz_queue_broken(rx)) {
-        if (!lost && is_undisturbed(n)) {
-            fuzz_wrong("the network device wants to be reset, though nothing "
-                       "was wrong with its packets");
-        }
-        fuzz_counts.broken++;
-        fuzz_net_disturb(n, false);
-        fuzz_net_reset(n);
-    }
-    take_packets(n);
-}
-
-static void check_received(const FuzzNet *n, const FuzzRequest *r,
-                           const uint8_t *packet)
+static void check_packet(const FuzzNet *n, const FuzzRequest *r,
+                         const uint8_t *packet)
 {
     static const uint8_t zeroes[PLAIN_NET_HEADER];
     uint32_t left = r->bytes;
@@ -315,24 +270,95 @@ static void check_received(const FuzzNet *n, const FuzzRequest *r,
     }
 }
 
-void fuzz_net_check(FuzzNet *n)
+void fuzz_net_check_received(FuzzNet *n)
+{
+    unsigned i, left = 0, pending = fuzz_queue_pending(&n->queues[0]);
+
+    for (i = 0; i < n->count[FUZZ_RECEIVE]; i++) {
+        left += chains_of(n, &n->requests[FUZZ_RECEIVE][i]);
+    }
+    for (i = 0; i < n->count[FUZZ_RECEIVE]; i++) {
+        const FuzzRequest *r = &n->requests[FUZZ_RECEIVE][i];
+        bool *is_checked = &n->arrived[FUZZ_RECEIVE][i];
+
+        /* Who comes after one that may be refused has its buffers */
+        left -= chains_of(n, r);
+        if (!r->tidy || left < pending) {
+            return;
+        }
+        if (!r->disturbed && !*is_checked) {
+            check_packet(n, r, n->packets[FUZZ_RECEIVE][i]);
+            *is_checked = true;
+        }
+    }
+}
+
+void fuzz_net_disturb(FuzzNet *n, bool unmapped)
 {
     unsigned i, j;
 
     for (i = 0; i < FUZZ_DIRECTIONS; i++) {
         for (j = 0; j < n->count[i]; j++) {
+            n->requests[i][j].disturbed = true;
+            n->requests[i][j].unmapped |= unmapped;
+        }
+    }
+}
+
+static bool is_undisturbed(const FuzzNet *n)
+{
+    unsigned i, j;
+
+    for (i = 0; i < FUZZ_DIRECTIONS; i++) {
+        for (j = 0; j < n->count[i]; j++) {
+            if (n->requests[i][j].disturbed || !n->requests[i][j].tidy) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void fuzz_net_settle(FuzzNet *n)
+{
+    const FuzzQueue *rx = &n->queues[FUZZ_RECEIVE];
+    const FuzzQueue *tx = &n->queues[FUZZ_TRANSMIT];
+    bool lost = rx->lost || tx->lost || n->unsure;
+
+    take_packets(n);
+    while ((!n->unsure && fuzz_queue_unanswered(rx)) ||
+           fuzz_queue_unanswered(tx)) {
+        main_loop_wait(false);
+        take_packets(n);
+    }
+    if (lost || fuzz_queue_broken(rx)) {
+        if (!lost && is_undisturbed(n)) {
+            fuzz_wrong("the network device wants to be reset, though nothing "
+                       "was wrong with its packets");
+        }
+        fuzz_counts.broken++;
+        fuzz_net_check_received(n);
+        fuzz_net_disturb(n, false);
+        fuzz_net_reset(n);
+    }
+    take_packets(n);
+}
+
+void fuzz_net_check(FuzzNet *n)
+{
+    unsigned i, j;
+
+    fuzz_net_check_received(n);
+    for (i = 0; i < FUZZ_DIRECTIONS; i++) {
+        for (j = 0; j < n->count[i]; j++) {
             const FuzzRequest *r = &n->requests[i][j];
 
+            fuzz_counts.good += n->arrived[i][j];
             fuzz_counts.disturbed += r->disturbed;
-            if (!r->tidy || r->disturbed) {
-                continue;
-            }
-            fuzz_counts.good++;
-            if (i == FUZZ_RECEIVE) {
-                check_received(n, r, n->packets[i][j]);
-            } else if (!n->arrived[j]) {
+            if (r->tidy && !r->disturbed && !n->arrived[i][j]) {
                 fuzz_wrong("packet 0x%" PRIx64 ", %u bytes, %u spans, wasn't "
-                           "sent", r->sector, r->bytes, r->span_count);
+                           "%s", r->sector, r->bytes, r->span_count,
+                           i == FUZZ_RECEIVE ? "received" : "sent");
             }
         }
     }

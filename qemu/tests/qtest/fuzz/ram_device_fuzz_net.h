@@ -32,24 +32,27 @@ typedef enum FuzzDirection {
  *
  * @queues: its queues
  * @mergeable: a packet is received in several buffers, one for each piece
+ * @unsure: a packet may have been refused, and its buffers left over
  * @network: what the device is connected to
  * @fd: the socket that the network sends to, for the command line
  * @peer: the other end of it
  * @requests: the packets
  * @packets: what is moved by them
- * @arrived: which of those that were transmitted have arrived
+ * @arrived: which of those that were transmitted have arrived, and which that
+ *           were received were found right
  * @count: how many are in flight
  * @number: how many there have been
  */
 typedef struct FuzzNet {
     FuzzQueue queues[FUZZ_DIRECTIONS];
     bool mergeable;
+    bool unsure;
     struct NetClientState *network;
     int fd;
     int peer;
     FuzzRequest requests[FUZZ_DIRECTIONS][FUZZ_MAX_REQUESTS];
     uint8_t packets[FUZZ_DIRECTIONS][FUZZ_MAX_REQUESTS][FUZZ_NET_LONGEST];
-    bool arrived[FUZZ_MAX_REQUESTS];
+    bool arrived[FUZZ_DIRECTIONS][FUZZ_MAX_REQUESTS];
     unsigned count[FUZZ_DIRECTIONS];
     uint64_t number;
 } FuzzNet;
@@ -82,6 +85,9 @@ bool fuzz_net_has_room(const FuzzNet *n, const FuzzRequest *r);
  */
 bool fuzz_net_submit(FuzzNet *n, const FuzzRequest *wanted, FuzzArea headers,
                      bool indirect, FuzzArea table);
+
+/* Look at what has been received so far, before anything disturbs it */
+void fuzz_net_check_received(FuzzNet *n);
 
 /* As for disks, and at the same time as theirs */
 void fuzz_net_disturb(FuzzNet *n, bool unmapped);

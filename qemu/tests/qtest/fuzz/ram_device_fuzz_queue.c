@@ -165,11 +165,20 @@ bool fuzz_queue_broken(const FuzzQueue *q)
            VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
-bool fuzz_queue_unanswered(const FuzzQueue *q)
+unsigned fuzz_queue_pending(const FuzzQueue *q)
 {
     const struct vring_used *used =
         (struct vring_used *)(slot_host(q, q->rings) + USED_OFFSET);
 
-    return q->started && !q->lost && lduw_le_p(&used->idx) != q->added &&
-           !fuzz_queue_broken(q);
+    if (!q->started || q->lost) {
+        return UINT_MAX;
+    }
+    return (uint16_t)(q->added - lduw_le_p(&used->idx));
+}
+
+bool fuzz_queue_unanswered(const FuzzQueue *q)
+{
+    unsigned pending = fuzz_queue_pending(q);
+
+    return pending && pending != UINT_MAX && !fuzz_queue_broken(q);
 }
