@@ -69,16 +69,19 @@ check:
 
 check-all: setup
 	@rm -f build/meson-logs/*.json
-	@if grep -A 1 '"name": "qemu_src"' build/meson-info/intro-buildoptions.json | grep -q '"value": ""'; then \
-		$(MAKE) --no-print-directory other-base BASE=$(other_base); \
-	else echo "-- QEMU_SRC= is in force, so nothing is tested with base $(other_base)"; fi; other=$$?; \
-	$(MAKE) --no-print-directory build && ninja -C build for-check for-exhaustive && \
+	@if ! grep -A 1 '"name": "qemu_src"' build/meson-info/intro-buildoptions.json | grep -q '"value": ""'; then \
+		echo "-- QEMU_SRC= is in force, so nothing is tested with base $(other_base)"; \
+	elif ! $(MAKE) --no-print-directory setup BASE=$(other_base) || ! ninja -C build source; then \
+		echo "-- there is no source of base $(other_base), so nothing is tested with it"; \
+	else $(MAKE) --no-print-directory other-base BASE=$(other_base); fi; other=$$?; \
+	scripts/needs libclang-rt-dev && $(MAKE) --no-print-directory build && \
+		ninja -C build for-check for-exhaustive sanitized && \
 		$(tested) --suite check --suite exhaustive; status=$$?; \
 	$(results) && exit $$((other ? other : status))
 
 # What depends on the base, with the one that the tests aren't of.
 other-base: build
-	@ninja -C build series-qtests stock-to-compare && $(tested) --logbase other-base --suite check suites checker doctor pool revoked
+	@ninja -C build for-check && $(tested) --logbase base-$(BASE) --suite check suites checker doctor pool revoked
 
 # Hours. Each step says by itself what it found; the first one that fails is the last.
 check-nightly: export TARGETS = aarch64-softmmu,x86_64-softmmu

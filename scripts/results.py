@@ -84,8 +84,10 @@ def main() -> None:
     logs = given.build / "meson-logs"
     tally = Tally(left_out=given.left_out, allowed=allowed(given.allowed_skips) if given.allowed_skips else None)
     for log in sorted(logs.glob("*.json")):
+        base = f"{log.stem}: " if log.stem.startswith("base-") else ""
         for line in log.read_text(encoding="utf-8").splitlines():
-            tally.program(json.loads(line))
+            run = json.loads(line)
+            tally.program({**run, "name": base + run["name"]})
     if not tally.passed and not tally.failed:
         tally.failed.append(f"{logs} tells of no test case that passed")
     tally.skipped += [f"{name}: left out, as the time was used up" for name in given.left_out]

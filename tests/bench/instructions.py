@@ -9,7 +9,7 @@ Prints one line for each access: "count ACCESS BYTES INSTRUCTIONS".
 import gdb
 
 from machines import stopped_emulator
-from machines.stopped_emulator import enter, step, vdso
+from machines.stopped_emulator import enter, program_counter, step, vdso
 
 GUEST_ADDRESS = 1 << 44
 DEVICE_SIZE = 1 << 20
@@ -34,7 +34,7 @@ def counted(function: str, *arguments: int | str) -> int:
     back = int(gdb.parse_and_eval("$return"))
     for count in range(1, LIMIT):
         step(clocks)
-        if gdb.selected_frame().pc() == back:
+        if program_counter() == back:
             return count
     raise SystemExit(f"{function}() did not return within {LIMIT} instructions")
 

@@ -40,10 +40,15 @@ def enter(function: str, *arguments: int | str) -> None:
 
 
 def vdso() -> range:
-    """The addresses of Linux's functions in the process, those that read clocks."""
+    """The addresses of Linux's functions in the process, those that read clocks; none if it has none."""
     maps = Path(f"/proc/{gdb.selected_inferior().pid}/maps").read_text()
-    [(begin, end)] = [line.split()[0].split("-") for line in maps.splitlines() if line.endswith("[vdso]")]
-    return range(int(begin, 16), int(end, 16))
+    places = [line.split()[0].split("-") for line in maps.splitlines() if line.endswith("[vdso]")]
+    return range(*(int(end, 16) for end in places[0])) if places else range(0)
+
+
+def program_counter() -> int:
+    """The address of the next instruction."""
+    return int(gdb.parse_and_eval("(unsigned long)$pc"))
 
 
 def step(whole: range) -> None:
@@ -53,6 +58,7 @@ def step(whole: range) -> None:
     stepping through it may never end.
     """
     gdb.execute("stepi", to_string=True)
-    if int(gdb.parse_and_eval("(unsigned long)$pc")) in whole:
+    if program_counter() in whole:
         gdb.execute("tbreak **(unsigned long *)$rsp", to_string=True)
-        gdb.execute("continue", to_string=True)
+        while program_counter() in whole:
+            gdb.execute("continue", to_string=True)
