@@ -198,7 +198,7 @@ help:
 	@echo "make storm     a BAR is taken away thousands of times while requests are in flight; TIMES=5 says how many"
 	@echo "make soak      disks move data to and from a BAR while they are reset, the VM stops and the BAR goes away; TIME=600"
 	@echo "make fuzz      requests and operations that libFuzzer makes up, with ASan and UBSan, contents compared; TIME=60"
-	@echo "make sanitized the series' qtests, the pool's tests and the revocations, with ASan and UBSan"
+	@echo "make sanitized the series' qtests, the pool's tests, the revocations and a matrix, with ASan and UBSan"
 	@echo "make suites    QEMU's own suites (unit, rust, qtest, functional) on stock and patched builds, side by side"
 	@echo "make build     the patched emulator alone"
 	@echo "make series    the series as it can be mailed, in $(work)/series"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the series' qtests and folders of tests with an emulator that has ASan and UBSan, and counts what these report.
+"""Runs the series' qtests and other tests with an emulator that has ASan and UBSan, and counts what these report.
 
-    run_suites.py --build FOLDER --work FOLDER --python PROGRAM [--tests FOLDER ...]
+    run_suites.py --build FOLDER --work FOLDER --python PROGRAM [--tests PATH ...]
 
 The emulator goes on after a report, so that a test sees what it would see otherwise; the reports stay in the folder.
 """
@@ -19,6 +19,7 @@ from sanitized import reports
 
 TESTS = Path(__file__).resolve().parents[1]
 EMULATOR = "qemu-system-aarch64"
+DEFAULT = ["pool", "revoked", "matrix/test_on_host.py", "matrix/test_unpinnable.py"]
 
 
 def last_line(printed: str) -> str:
@@ -32,7 +33,8 @@ def main() -> int:
     parser.add_argument("--build", type=Path, required=True, help="where the emulator and the qtests were built")
     parser.add_argument("--work", type=Path, required=True, help="folder for the reports")
     parser.add_argument("--python", type=Path, required=True, help="a Python with pytest")
-    parser.add_argument("--tests", nargs="+", default=["pool", "revoked"], help="folders of tests (%(default)s)")
+    parser.add_argument("--tests", nargs="+", default=DEFAULT,
+                        help="files and folders of tests (%(default)s)")  # fmt: skip
     given = parser.parse_args()
     build, folder = given.build.resolve(), given.work.resolve() / "reports"
     shutil.rmtree(folder, ignore_errors=True)
