@@ -17,6 +17,7 @@ SETTINGS: dict[Any, Any] = {
 }  # fmt: skip
 # What the file would tell of when and by what it was made.
 NO_METADATA = {"Date": None, "Creator": None}
+LICENCE = "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->"
 
 
 def save(figure: Callable[[], Figure], path: Path) -> Path:
@@ -24,4 +25,5 @@ def save(figure: Callable[[], Figure], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(SETTINGS):
         figure().savefig(path, metadata=NO_METADATA)
+    path.write_text(path.read_text(encoding="utf-8").replace("?>\n", f"?>\n{LICENCE}\n", 1), encoding="utf-8")
     return path
