@@ -13,14 +13,14 @@ from pathlib import Path
 
 from bench.blk_drives import NODE, Drive
 from bench.places import MIB, Place
-from bench.places_machine import DEVICE_SLOTS, NewLayout, running, virtio
+from bench.places_machine import DEVICE_SLOTS, NewLayout, running, virtio, virtio_device
 from bench.polled_blk import PolledBlk, Requests
 from bench.polled_queue import PolledQueue
 from machines.error import MachineError
 from machines.qtest_client import Emulator
 
 LARGEST = MIB
-# Of virtio-blk's queue, unless more requests are to be in flight.
+# Of a queue of virtio-blk's, unless more requests are to be in flight.
 USUAL_QUEUE = 256
 
 
@@ -79,13 +79,49 @@ def _digest(pieces: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
+@dataclass(frozen=True)
+class Load:
+    """Requests in flight, in all; and the iothreads, each of which serves a queue of its own.
+
+    With none the main loop serves one queue.
+    """
+
+    depth: int
+    iothreads: int = 0
+
+    def __str__(self) -> str:
+        served = f", {self.iothreads} queues with an iothread each" if self.iothreads else ""
+        return f"{self.depth} requests in flight{served}"
+
+    @property
+    def queues(self) -> int:
+        return max(1, self.iothreads)
+
+    def properties(self) -> dict[str, object]:
+        """What the disk is to have for it."""
+        entries = max(USUAL_QUEUE, PolledQueue.entries(self.depth // self.queues))
+        threads = [{"iothread": name} for name in self._names()]
+        mapping = {"iothread-vq-mapping": threads} if threads else {}
+        return {"queue-size": entries, "num-queues": self.queues, **mapping}
+
+    def options(self) -> list[str]:
+        """The emulator's arguments."""
+        return [word for name in self._names() for word in ("-object", f"iothread,id={name}")]
+
+    def _names(self) -> list[str]:
+        return [f"thread{number}" for number in range(self.iothreads)]
+
+
 @contextmanager
-def start(new_layout: NewLayout, folder: Path, image: Path, drive: Drive, depth: int) -> Iterator[BlkMachine]:
-    """Such an emulator, whose disk takes so many requests at a time."""
-    entries = max(USUAL_QUEUE, PolledQueue.entries(depth))
-    with new_layout(place_size(depth)) as layout:
-        disk = f"virtio-blk-pci,addr={DEVICE_SLOTS[0]:x}.0,drive={NODE},queue-size={entries},{layout.dma_options}"
-        devices = [*drive.options(image), "-device", f"{disk}disable-legacy=on"]
+def start(new_layout: NewLayout, folder: Path, image: Path, drive: Drive, load: Load) -> Iterator[BlkMachine]:
+    """Such an emulator, whose disk bears the load."""
+    with new_layout(place_size(load.depth)) as layout:
+        properties = {"drive": NODE, **load.properties()}
+        devices = [
+            *drive.options(image), *load.options(),
+            *virtio_device(layout, "virtio-blk-pci", DEVICE_SLOTS[0], properties),
+        ]  # fmt: skip
         with running(layout, folder, devices) as (emulator, memory):
             (transport,) = virtio(emulator)
-            yield BlkMachine(emulator, PolledBlk(transport, memory, depth), image, layout.places)
+            driver = PolledBlk(transport, memory, load.depth, load.queues)
+            yield BlkMachine(emulator, driver, image, layout.places)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import blk_machine
 from bench.blk_drives import DRIVES, NULL, Drive, lacking
-from bench.blk_machine import BlkMachine
+from bench.blk_machine import BlkMachine, Load
 from bench.places_machine import NewLayout
 from bench.ratio import KIB
 from bench.turns import Effort, Row, in_turns
@@ -17,7 +17,7 @@ from drivers.request import RequestFailed
 from machines.error import MachineError
 from machines.qtest_client import EmulatorError
 
-DEPTH = 16
+USUAL_DEPTH = 16
 SIZES = (4 * KIB, 64 * KIB, 1024 * KIB)
 # Enough for a curve.
 PLOTTED_SIZES = (4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB)
@@ -25,9 +25,9 @@ PLOTTED_SIZES = (4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB)
 Start = Callable[[Path, Drive], AbstractContextManager[BlkMachine]]
 
 
-def starter(new_layout: NewLayout, image: Path, depth: int) -> Start:
+def starter(new_layout: NewLayout, image: Path, load: Load) -> Start:
     """How an emulator with such places is started."""
-    return lambda folder, drive: blk_machine.start(new_layout, folder, image, drive, depth)
+    return lambda folder, drive: blk_machine.start(new_layout, folder, image, drive, load)
 
 
 def measure(machine: BlkMachine, drive: Drive, effort: Effort, sizes: Sequence[int] = SIZES) -> Iterator[Row]:

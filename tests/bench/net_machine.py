@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.places import RAM_DATA, Place
-from bench.places_machine import DEVICE_SLOTS, NewLayout, running, virtio
+from bench.places_machine import DEVICE_SLOTS, NewLayout, running, virtio, virtio_device
 from bench.polled_net import Packets, PolledNet
 from bench.ratio import KIB
 from machines.error import MachineError
@@ -58,8 +58,8 @@ def start(new_layout: NewLayout, folder: Path) -> Iterator[NetMachine]:
     with new_layout(PLACE_SIZE) as layout:
         devices = []
         for card, slot in zip(CARDS, DEVICE_SLOTS, strict=True):
-            properties = f"netdev={card},romfile=,addr={slot:x}.0,{layout.dma_options}disable-legacy=on"
-            devices += ["-netdev", f"hubport,id={card},hubid=0", "-device", f"virtio-net-pci,{properties}"]
+            devices += ["-netdev", f"hubport,id={card},hubid=0"]
+            devices += virtio_device(layout, "virtio-net-pci", slot, {"netdev": card, "romfile": ""})
         with running(layout, folder, devices) as (emulator, memory):
             sender, receiver = virtio(emulator)
             yield NetMachine(emulator, PolledNet(sender, receiver, memory, DEPTH), layout.places)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.timed_emulator import symbols
@@ -62,8 +62,8 @@ class Layout:
     """Descriptors that are passed on to it."""
     size: int
     places: Sequence[Place]
-    dma_options: str = ""
-    """What a virtio device needs to do DMA to them, as properties that end with a comma."""
+    dma_properties: Mapping[str, object] = field(default_factory=dict)
+    """What a virtio device needs to do DMA to them."""
 
     def place_bars(self, qtest: QTest) -> None:
         for place in self.places:
@@ -172,5 +172,5 @@ def stock(emulator: Path, size: int, added_bar: Path) -> Iterator[Layout]:
             f"RAM_DEVICE_BENCH_BAR={added},{size},{ADDED_BAR}", str(emulator),
         ]  # fmt: skip
         places = [Place(RAM, RAM_DATA), Place(stocks_bar(size), ADDED_BAR, memory)]
-        dma_options = f"iommu_platform=on,x-max-bounce-buffer-size={_raised_limit(size)},"
-        yield Layout(command, [added], size, places, dma_options)
+        dma_properties = {"iommu_platform": True, "x-max-bounce-buffer-size": _raised_limit(size)}
+        yield Layout(command, [added], size, places, dma_properties)

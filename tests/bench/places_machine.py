@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def running(layout: Layout, folder: Path, devices: Sequence[str]) -> Iterator[tu
             pci.Function(emulator.qtest, RINGS_SLOT).place_bar(DATA_BAR, RINGS_BAR)
             layout.place_bars(emulator.qtest)
             yield emulator, RingMemory(emulator.qtest, RINGS_BAR, shared)
+
+
+def virtio_device(layout: Layout, driver: str, slot: int, properties: Mapping[str, object]) -> list[str]:
+    """The emulator's arguments for a virtio device that does DMA to the layout's places."""
+    device = {"driver": driver, "addr": f"{slot:x}.0", "disable-legacy": "on", **layout.dma_properties, **properties}
+    return ["-device", json.dumps(device)]
 
 
 def virtio(emulator: Emulator) -> list[VirtioPci]:

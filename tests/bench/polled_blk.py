@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.polled_queue import PolledQueue, RingMemory, keep_in_flight
+from bench.polled_queue import PolledQueue, RingMemory, keep_in_flight, wait
 from drivers.request import RequestFailed, Segment
 from drivers.virtio import Transport
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT, SECTOR
@@ -30,12 +30,12 @@ class Requests:
 
 
 class PolledBlk:
-    """The disk, reset and ready for so many requests in flight."""
+    """The disk, reset and ready for so many requests in flight, which its queues share evenly."""
 
-    def __init__(self, transport: Transport, memory: RingMemory, depth: int) -> None:
+    def __init__(self, transport: Transport, memory: RingMemory, depth: int, queues: int) -> None:
         self.depth = depth
-        (queue,) = transport.set_up(0, 1, memory.pages, PolledQueue.entries(depth))
-        self._queue = PolledQueue(queue, memory)
+        made = transport.set_up(0, queues, memory.pages, PolledQueue.entries(depth // queues))
+        self._queues = [PolledQueue(queue, memory) for queue in made]
         self._heads_address = memory.pages.take(HEAD_STRIDE * depth)
         self._heads = memory.view(self._heads_address, HEAD_STRIDE * depth)
 
@@ -50,15 +50,27 @@ class PolledBlk:
             data = Segment(requests.address + number * requests.size, requests.size)
             status = Segment(head.address + HEADER_SIZE, 1)
             chains.append(([head], [data, status]) if requests.from_disk else ([head, data], [status]))
-        self._queue.describe(chains)
+        for index, queue in enumerate(self._queues):
+            queue.describe(chains[index :: len(self._queues)])
 
     def run(self, count: int) -> None:
         """Make so many requests, at least as many as are in flight; RequestFailed unless all are answered as done."""
-        keep_in_flight(self.depth, count, self._submit, self._queue.wait)
+        keep_in_flight(self.depth, count, self._submit, self._answered)
         statuses = {self._heads[HEAD_STRIDE * number + HEADER_SIZE] for number in range(self.depth)}
         if statuses != {0}:
             raise RequestFailed(f"virtio-blk answered with statuses {sorted(statuses)}")
 
     def _submit(self, requests: Sequence[int]) -> None:
-        self._queue.submit(requests)
-        self._queue.notify()
+        """A request has its number among all; of those in its queue it has another one."""
+        for index, queue in enumerate(self._queues):
+            own = [number // len(self._queues) for number in requests if number % len(self._queues) == index]
+            if own:
+                queue.submit(own)
+                queue.notify()
+
+    def _answered(self, wanted: int) -> list[int]:
+        return [
+            number * len(self._queues) + index
+            for index, (queue, answered) in enumerate(zip(self._queues, wait(self._queues, wanted), strict=True))
+            for number in queue.take(at_most=answered)
+        ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.polled_queue import PolledQueue, RingMemory, keep_in_flight
+from bench.polled_queue import PolledQueue, RingMemory, keep_in_flight, wait
 from drivers.request import RequestFailed, Segment
 from drivers.virtio import Transport
 from drivers.virtio_net import HEADER_SIZE, RECEIVE, TRANSMIT
@@ -60,7 +60,8 @@ class PolledNet:
         self._transmit.notify()
 
     def _transmitted(self, wanted: int) -> list[int]:
-        sent = self._transmit.wait(wanted)
+        (answered,) = wait([self._transmit], wanted)
+        sent = self._transmit.take(at_most=answered)
         received = self._receive.take(at_most=len(sent))
         if received != sent:
             raise RequestFailed(f"of {len(sent)} packets that were transmitted, {len(received)} were received")

@@ -75,23 +75,28 @@ class PolledQueue:
     def notify(self) -> None:
         self._queue.transport.notify(self._queue.index)
 
-    def wait(self, wanted: int) -> list[int]:
-        """All chains whose answers haven't been taken yet, when there are as many as wanted."""
-        begun = time.monotonic()
-        while (self._used_index[1] - self._seen) & 0xFFFF < wanted:
-            waited = time.monotonic() - begun
-            time.sleep(max(waited * PAUSE_PART, SHORTEST_PAUSE))
-            if waited > ANSWER_SECONDS:
-                raise NoAnswer(f"the device has left requests unanswered for {ANSWER_SECONDS:.0f} s")
-        return self.take(at_most=self._entries)
+    def answered(self) -> int:
+        """How many chains are answered whose answers haven't been taken yet."""
+        return (self._used_index[1] - self._seen) & 0xFFFF
 
     def take(self, at_most: int) -> list[int]:
         """Chains that are answered, in the order in which they were."""
         answered = []
-        for _ in range(min((self._used_index[1] - self._seen) & 0xFFFF, at_most)):
+        for _ in range(min(self.answered(), at_most)):
             answered.append(self._used_ring[2 * (self._seen % self._entries)] // DeepQueue.LONGEST_CHAIN)
             self._seen = (self._seen + 1) & 0xFFFF
         return answered
+
+
+def wait(queues: Sequence[PolledQueue], wanted: int) -> list[int]:
+    """How many chains of each queue are answered and not taken yet, when there are as many as wanted in all."""
+    begun = time.monotonic()
+    while sum(answered := [queue.answered() for queue in queues]) < wanted:
+        waited = time.monotonic() - begun
+        time.sleep(max(waited * PAUSE_PART, SHORTEST_PAUSE))
+        if waited > ANSWER_SECONDS:
+            raise NoAnswer(f"the device has left requests unanswered for {ANSWER_SECONDS:.0f} s")
+    return answered
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 """Times QEMU's accesses to RAM devices, stock beside patched, and prints the ratios. Nothing is asserted.
 
     run_bench.py --stock EMULATOR --patched EMULATOR --work FOLDER [--only SECTION] [--rounds N] [--criterion-rounds N]
-                 [--disk-rounds N] [--disk-folder FOLDER] [--depth N] [--net-rounds N] [--plots FOLDER]
+                 [--disk-rounds N] [--disk-folder FOLDER] [--depth N] [--iothreads N] [--net-rounds N]
+                 [--plots FOLDER]
 
 The device is ordinary memory: what is seen is what the CPU does, not what a bus does. The times of accesses are
 processor times of the thread that is measured; of virtio's requests there are times by the clock as well. The machine
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench import blk_speed, in_process, net_machine, net_speed, places, places_machine, routines
-from bench.blk_machine import make_image, place_size
+from bench.blk_machine import Load, make_image, place_size
 from bench.ratio import Comparison, table
 from bench.timed_emulator import TimedEmulator, build
 from bench.turns import Effort, Row
@@ -36,6 +37,8 @@ ADDED_BAR = Path(__file__).with_name("added_bar.c")
 ROUND_SECONDS = 0.05
 # What virtio-blk's largest queue has room for.
 GREATEST_DEPTH = 256
+# Requests in flight are shared evenly among the queues.
+IOTHREADS = (0, 1, 2, 4, 8, 16)
 
 
 def processor() -> str:
@@ -94,19 +97,19 @@ def lacking_place(size: int) -> list[str]:
 def virtio_blk(given: argparse.Namespace) -> str:
     """Virtio-blk into a BAR, beside RAM."""
     print("-- virtio-blk", file=sys.stderr)
-    image = make_image(given.disk_folder or given.work, given.depth)
+    load = Load(given.depth, given.iothreads)
+    image = make_image(given.disk_folder or given.work, load.depth)
     sizes = blk_speed.PLOTTED_SIZES if given.plots else blk_speed.SIZES
     effort = Effort(given.disk_rounds, ROUND_SECONDS)
     rows: list[Row] = []
-    skipped = lacking_place(place_size(given.depth))
+    skipped = lacking_place(place_size(load.depth))
     for new_layout in layouts(given):
-        start = blk_speed.starter(new_layout, image, given.depth)
+        start = blk_speed.starter(new_layout, image, load)
         measured, lacking_drives = blk_speed.compare(start, given.work, effort, sizes=sizes)
         rows += measured
         skipped += lacking_drives
     image.unlink()
-    head = f"{given.depth} requests in flight, {given.disk_rounds} rounds"
-    return beside_ram(given, "virtio-blk", head, rows, skipped)
+    return beside_ram(given, "virtio-blk", f"{load}, {given.disk_rounds} rounds", rows, skipped)
 
 
 def virtio_net(given: argparse.Namespace) -> str:
@@ -146,11 +149,14 @@ def main() -> None:
     parser.add_argument("--criterion-rounds", type=int, default=5, help="runs of cargo bench")
     parser.add_argument("--disk-rounds", type=int, default=11, help="turns of virtio-blk's requests")
     parser.add_argument("--disk-folder", type=Path, help="where virtio-blk's image is made, if not in the work folder")
-    parser.add_argument("--depth", type=depth, default=blk_speed.DEPTH, help="virtio-blk's requests in flight")
+    parser.add_argument("--depth", type=depth, default=blk_speed.USUAL_DEPTH, help="virtio-blk's requests in flight")
+    parser.add_argument("--iothreads", type=int, choices=IOTHREADS, default=0, help="a queue of virtio-blk's for each")
     parser.add_argument("--net-rounds", type=int, default=11, help="turns of virtio-net's packets")
     parser.add_argument("--plots", type=Path, default=os.environ.get("RAM_DEVICE_PLOTS") or None,
                         help="a folder for plots of virtio's sections")  # fmt: skip
     given = parser.parse_args()
+    if given.iothreads > given.depth:
+        parser.error(f"{given.iothreads} iothreads can't share {given.depth} requests in flight")
     if given.plots:
         plotting.module("bench.plots")
     given.work.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ import pytest
 
 from bench import blk_speed, places_machine
 from bench.blk_drives import DRIVES, NULL, Drive
-from bench.blk_machine import make_image, place_size
-from bench.blk_speed import DEPTH, SIZES
+from bench.blk_machine import Load, make_image, place_size
+from bench.blk_speed import SIZES, USUAL_DEPTH
 from bench.places import BOUNCED, DIRECT, RAM, SMALL_PAGES, UNPINNABLE, lacks_unpinnable, stocks_bar
 from bench.ratio import KIB
 from bench.timed_emulator import build
@@ -18,30 +18,32 @@ from bench.turns import Effort, Row, Series
 from bench.turns_table import table
 from machines import emulators
 from machines.error import MachineError
+from machines.qtest_client import Emulator
 
 pytestmark = pytest.mark.exhaustive
 
 ADDED_BAR = Path(__file__).with_name("added_bar.c")
 SHORT = Effort(rounds=1, round_seconds=0)
+USUAL = Load(USUAL_DEPTH)
 
 
-def start(variant: str, folder: Path, depth: int = DEPTH) -> blk_speed.Start:
+def start(variant: str, folder: Path, load: Load = USUAL) -> blk_speed.Start:
     """How the emulator under test is started."""
-    emulator, image = emulators.wanted(variant), make_image(folder, depth)
+    emulator, image = emulators.wanted(variant), make_image(folder, load.depth)
     if variant == "built_stock":
         new_layout = places_machine.stock(emulator, build(folder, ADDED_BAR))
     else:
         new_layout = places_machine.patched(emulator)
-    return blk_speed.starter(new_layout, image, depth)
+    return blk_speed.starter(new_layout, image, load)
 
 
 @pytest.mark.parametrize(
     ("variant", "places"),
-    [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("built_stock", {stocks_bar(place_size(DEPTH))})],
+    [("patched", {SMALL_PAGES, BOUNCED, DIRECT}), ("built_stock", {stocks_bar(place_size(USUAL_DEPTH))})],
 )
 def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[str], tmp_path: Path) -> None:
     rows, skipped = blk_speed.compare(start(variant, tmp_path), tmp_path, SHORT)
-    if variant == "patched" and not lacks_unpinnable(place_size(DEPTH)):
+    if variant == "patched" and not lacks_unpinnable(place_size(USUAL_DEPTH)):
         places = places | {UNPINNABLE}
     drives = [str(drive) for drive in (NULL, *DRIVES) if not any(text.startswith(f"{drive}:") for text in skipped)]
     assert len(drives) + len(skipped) == 1 + len(DRIVES)
@@ -56,21 +58,32 @@ def test_every_drive_moves_its_bytes_and_has_its_rows(variant: str, places: set[
     assert {f"{place}: {drive}" for place in places for drive in drives} <= set(printed)
 
 
-@pytest.mark.parametrize(("variant", "depth"), [
-    ("patched", 1), ("patched", 128), ("built_stock", 1), ("built_stock", 128),
-])  # fmt: skip
-def test_there_can_be_other_numbers_of_requests_in_flight(variant: str, depth: int, tmp_path: Path) -> None:
+def turns_of_iothreads(emulator: Emulator) -> dict[int, int]:
+    """How often the kernel has let each of them run."""
+    told = emulator.execute("query-iothreads", {})
+    assert isinstance(told, list)
+    threads = [int(each["thread-id"]) for each in told]
+    return {thread: int(Path(f"/proc/{thread}/schedstat").read_text().split()[2]) for thread in threads}
+
+
+@pytest.mark.parametrize("load", [Load(1), Load(1, 1), Load(16, 4), Load(128), Load(128, 4)], ids=str)
+@pytest.mark.parametrize("variant", ["patched", "built_stock"])
+def test_there_can_be_other_numbers_of_requests_and_queues(variant: str, load: Load, tmp_path: Path) -> None:
     """128 of 1 MiB want more than the budget of the pool, and more bounce buffers of stock's than at other depths."""
-    with start(variant, tmp_path, depth)(tmp_path, Drive(False, "threads")) as machine:
-        assert machine.driver.depth == depth
+    with start(variant, tmp_path, load)(tmp_path, Drive(False, "threads")) as machine:
+        assert machine.driver.depth == load.depth
         for place in machine.places:
+            before = turns_of_iothreads(machine.emulator)
             machine.check_contents(1024 * KIB, place, place.name)
+            after = turns_of_iothreads(machine.emulator)
+            assert len(after) == load.iothreads
+            assert all(after[thread] > turns for thread, turns in before.items())
 
 
 @pytest.mark.parametrize("place", [RAM, SMALL_PAGES, BOUNCED, UNPINNABLE, DIRECT])
 def test_bytes_that_are_not_moved_are_an_error(place: str, tmp_path: Path) -> None:
     """null-co says that it has done what it hasn't."""
-    if place == UNPINNABLE and (why := lacks_unpinnable(place_size(DEPTH))):
+    if place == UNPINNABLE and (why := lacks_unpinnable(place_size(USUAL_DEPTH))):
         pytest.skip(why)
     with start("patched", tmp_path)(tmp_path, NULL) as machine:
         (chosen,) = (each for each in machine.places if each.name == place)
@@ -93,7 +106,7 @@ def test_a_drive_that_the_emulator_lacks_is_skipped_by_name(complaint: str, ends
     answer = f"echo 'qemu: {complaint}' >&2{'; exit 1' if ends else ''}"
     wrapper.write_text(f'#!/bin/sh\ncase "$*" in *aio=io_uring*) {answer};; esac\nexec "{real}" "$@"\n')
     wrapper.chmod(0o755)
-    begun = blk_speed.starter(places_machine.patched(wrapper), make_image(tmp_path, DEPTH), DEPTH)
+    begun = blk_speed.starter(places_machine.patched(wrapper), make_image(tmp_path, USUAL_DEPTH), USUAL)
     drives = [Drive(False, "threads"), Drive(False, "io_uring")]
     rows, skipped = blk_speed.compare(begun, tmp_path, SHORT, drives)
     assert {row.device for row in rows} == {str(drives[0])}
