@@ -1,12 +1,13 @@
 #!/usr/bin/env -S python3 -P -S
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the whole matrix, and prints what became of its combinations, emulators side by side.
+"""Runs the matrix, and prints what became of its combinations, emulators side by side.
 
-    run_matrix.py --patched EMULATOR [--stock EMULATOR] --work FOLDER [--where host|vm] [--plots FOLDER]
+    run_matrix.py --patched EMULATOR [--stock EMULATOR] --work FOLDER [--where host|vm] [--part] [--plots FOLDER]
 
 The patched emulator is also run with x-ram-device-direct=on. On the host the BARs are the test device's, which stock
-hasn't got. In the outer VM the kernel's vfio-pci assigns them, and refuses O_DIRECT into them. --plots, which wants
-matplotlib (tests/tables/requirements.txt), draws a heat map of each.
+hasn't got. In the outer VM the kernel's vfio-pci assigns them, and refuses O_DIRECT into them. The whole takes hours;
+--part is what the tests run of it. --plots, which wants matplotlib (tests/tables/requirements.txt), draws a heat map of
+each.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def main() -> int:
     parser.add_argument("--stock", type=Path, help="qemu-system-aarch64 without it, to compare with")
     parser.add_argument("--work", type=Path, required=True, help="folder for the disks and the logs")
     parser.add_argument("--where", choices=("host", "vm", "both"), default="both")
+    parser.add_argument("--part", action="store_true", help="only those combinations that the tests run")
     parser.add_argument("--plots", type=Path, default=os.environ.get("RAM_DEVICE_PLOTS") or None,
                         help="a folder for heat maps")  # fmt: skip
     chosen = parser.parse_args()
@@ -129,10 +131,12 @@ def main() -> int:
         heat_map = plotting.module("matrix.heat_map") if chosen.plots else None
         for where in ("host", "vm") if chosen.where == "both" else (chosen.where,):
             if where == "host":
-                todo = selection.on_host([patched, direct])
+                on_host = selection.on_host_for_check if chosen.part else selection.on_host
+                todo = on_host([patched, direct])
                 report = run_on_host(todo, chosen.work / where, progress)
             else:
-                todo = selection.in_vm([patched, *stock, direct])
+                in_vm = selection.in_vm_for_check_all if chosen.part else selection.in_vm
+                todo = in_vm(patched, [*stock, direct])
                 report = run_in_vm(todo, chosen.work / where, 6 * HOURS, progress)
             print(f"\nThe matrix, {where}:\n\n{text(report)}\n")
             if heat_map:

@@ -41,11 +41,11 @@ def on_host_unpinnable(patched: Variant, direct: Variant) -> list[Job]:
     return jobs + [_job(direct, disk, list(cases[disk])) for disk in pointers]
 
 
-def in_vm(variants: Sequence[Variant]) -> list[Job]:
+def in_vm(patched: Variant, others: Sequence[Variant]) -> list[Job]:
     """All combinations on the kernel's vfio-pci; of stock, only those that it answers: each other costs a machine."""
     everywhere = disks(BLOCK_DEVICE, ("raw",)) + disks(EXT4) + disks(SHARE, ("raw",))
     jobs = []
-    for variant in variants:
+    for variant in (variants := [patched, *others]):
         for disk in everywhere:
             cases = storage_cases(disk)
             if variant.name == STOCK:
