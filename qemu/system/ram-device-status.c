@@ -24,7 +24,8 @@
 
 struct RamDeviceStatus {
     QEMUBH *loss_bh;
-    Stat64 given_up_until; /* g_get_monotonic_time() */
+    /* By g_get_monotonic_time(); what has begun before the last one is void */
+    Stat64 given_up_since, given_up_until, tried_again;
     Stat64 events[RAM_DEVICE_EVENTS];
 };
 
@@ -45,7 +46,9 @@ RamDeviceStatus *ram_device_status_new(void)
     for (int i = 0; i < RAM_DEVICE_EVENTS; i++) {
         stat64_init(&status->events[i], 0);
     }
+    stat64_init(&status->given_up_since, 0);
     stat64_init(&status->given_up_until, 0);
+    stat64_init(&status->tried_again, 0);
     return status;
 }
 
@@ -84,6 +87,7 @@ void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
     const int64_t now = g_get_monotonic_time();
 
     if (now - begun >= LONG_WAIT) {
+        stat64_set(&mr->ram_device_status->given_up_since, begun);
         stat64_set(&mr->ram_device_status->given_up_until,
                    now + MIN(now - begun, LONGEST_WAIT));
     }
@@ -91,14 +95,17 @@ void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
 
 bool ram_device_is_given_up(MemoryRegion *mr)
 {
-    const int64_t until = stat64_get(&mr->ram_device_status->given_up_until);
+    const RamDeviceStatus *status = mr->ram_device_status;
+    const int64_t until = stat64_get(&status->given_up_until);
 
-    return until && g_get_monotonic_time() < until;
+    return until && g_get_monotonic_time() < until &&
+           stat64_get(&status->given_up_since) >
+           stat64_get(&status->tried_again);
 }
 
 void ram_device_try_again(MemoryRegion *mr)
 {
-    stat64_set(&mr->ram_device_status->given_up_until, 0);
+    stat64_set(&mr->ram_device_status->tried_again, g_get_monotonic_time());
 }
 
 void ram_device_on_loss(MemoryRegion *mr, QEMUBH *bh)

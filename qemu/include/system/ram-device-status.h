@@ -92,6 +92,8 @@ bool ram_device_is_given_up(MemoryRegion *mr);
 /**
  * ram_device_try_again() - the device may be ready: nothing is given up
  *
+ * A copy that has begun before, and fails later, gives nothing up either.
+ *
  * @mr: the region
  */
 void ram_device_try_again(MemoryRegion *mr);
