@@ -252,6 +252,8 @@ static RamDeviceChunk *chunk_new(void)
     }
     munmap(memory + size, reserved + size - memory);
     qemu_madvise(memory, size, QEMU_MADV_HUGEPAGE);
+    /* As the guest's RAM: a copy on write would leave DMA in the old page */
+    qemu_madvise(memory, size, QEMU_MADV_DONTFORK);
 
     chunk = g_new0(RamDeviceChunk, 1);
     chunk->memory = memory;
