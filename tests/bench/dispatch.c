@@ -70,6 +70,7 @@ static void (*bql_lock_impl)(const char *file, int line);
 static void (*bql_unlock)(void);
 static bool (*bql_locked)(void);
 static void (*memory_region_set_ram_device_direct)(MemoryRegion *, bool);
+static void (*memory_region_set_ram_device_lasting)(MemoryRegion *);
 static bool (*memory_region_get_ram_device)(MemoryRegion *, RamDevice *);
 static bool (*load_directly)(const RamDevice *, uint64_t offset, unsigned size,
                              uint64_t *value);
@@ -96,6 +97,8 @@ static const EmulatorSymbol SYMBOLS[] = {
     { "bql_locked", &bql_locked },
     { "memory_region_set_ram_device_direct",
       &memory_region_set_ram_device_direct, true },
+    { "memory_region_set_ram_device_lasting",
+      &memory_region_set_ram_device_lasting, true },
     { "memory_region_get_ram_device", &memory_region_get_ram_device, true },
     { "ram_device_load", &load_directly, true },
     { "ram_device_store", &store_directly, true },
@@ -306,6 +309,7 @@ static void add_region(Bench *b)
                                       DEVICE_SIZE, b->host);
     if (memory_region_set_ram_device_direct) {
         memory_region_set_ram_device_direct(b->mr, b->is_direct);
+        memory_region_set_ram_device_lasting(b->mr);
         b->gives_pointer = b->is_direct;
         need(memory_region_get_ram_device(b->mr, &b->rd),
              "the region isn't a RAM device, says the emulator");

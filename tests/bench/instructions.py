@@ -44,6 +44,8 @@ def add_device() -> None:
     memory, region = (called("g_malloc0", size) for size in (DEVICE_SIZE, REGION_SIZE))
     owner, name = called("object_get_root"), called("g_malloc0", 8)
     called("memory_region_init_ram_device_ptr", region, owner, name, DEVICE_SIZE, memory)
+    if gdb.lookup_global_symbol("memory_region_set_ram_device_lasting"):
+        called("memory_region_set_ram_device_lasting", region)
     called("memory_region_add_subregion", called("get_system_memory"), GUEST_ADDRESS, region)
 
 

@@ -23,6 +23,7 @@ SYMBOLS = (
     "bql_lock_impl", "bql_locked", "bql_unlock", "get_system_memory",
     "memory_region_add_subregion", "memory_region_dispatch_read", "memory_region_dispatch_write",
     "memory_region_get_ram_device", "memory_region_init_ram_device_ptr", "memory_region_set_ram_device_direct",
+    "memory_region_set_ram_device_lasting",
     "object_get_root",
     "ram_device_load", "ram_device_read", "ram_device_store", "ram_device_write",
 )  # fmt: skip

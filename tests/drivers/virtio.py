@@ -290,5 +290,9 @@ class VirtioPci(Transport):
         self._doorbells[index] = self._notify + offset * self._multiplier
         self.qtest.write16(self._common + self.QUEUE_ENABLE, 1)
 
+    def doorbell(self, queue: int) -> int:
+        """The address at which an enabled queue is notified."""
+        return self._doorbells[queue]
+
     def notify(self, queue: int) -> None:
         self.qtest.write16(self._doorbells[queue], queue)

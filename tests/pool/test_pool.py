@@ -15,6 +15,7 @@ from drivers.virtio import DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, VirtioBlk
 from machines import emulators
 from machines.bar_of_file import ROOT_PORT_SLOT
+from machines.qtest_client import EmulatorError
 from pool.machine import (
     EVERY_ANSWER_SECONDS,
     FIRST_DISK_SLOT,
@@ -93,6 +94,15 @@ def hold_budget(running: Machine, batch: Batch, budget: int) -> None:
     running.hold_reads(0)
     batch.submit(True, 0, running.address, budget)
     running.wait_for_trace(WAITS)
+
+
+def test_c9_the_budget_stays_what_it_was_when_the_machine_was_made(tmp_path: Path) -> None:
+    """Somebody who waits for more than a new one would wait for ever."""
+    with machine(emulators.wanted("patched"), tmp_path, MIB, [], 4 * MIB) as running:
+        budget: dict[str, object] = {"path": "/machine", "property": "x-ram-device-buffer-size"}
+        with pytest.raises(EmulatorError, match="can't change"):
+            running.emulator.execute("qom-set", budget | {"value": 2 * MIB})
+        assert running.emulator.execute("qom-get", budget) == 4 * MIB
 
 
 def test_c9_a_device_that_holds_its_budget_stops_no_other(tmp_path: Path) -> None:

@@ -415,6 +415,7 @@ static bool rdt_storage_init(RamDeviceTestDevState *s, RamDeviceStorage *st,
         memory_region_init_ram_device_ptr(&st->mr, OBJECT(s), name, st->size,
                                           host);
         memory_region_set_ram_device_direct(&st->mr, s->direct);
+        memory_region_set_ram_device_lasting(&st->mr);
     }
     if (fd >= 0) {
         close(fd);

@@ -106,7 +106,7 @@ bool ram_device_budget_is_short(struct RamDeviceBudget *budget);
  * If the range lies in a buffer for the same direction that is in use already,
  * both share it, as they would share the memory if it were RAM.
  *
- * @mr: a RAM device region, to which the buffer holds a reference
+ * @mr: a lasting RAM device region, to which the buffer holds a reference
  * @offset: bytes from the region's start
  * @len: in: bytes wanted; out: bytes that the buffer has, at most
  *       RAM_DEVICE_CHUNK_SIZE
