@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from drivers import pci
+from drivers.megasas import MegaSas
 from drivers.nvme import BLOCK, Nvme
 from drivers.request import Segment, wait_until
+from drivers.scsi_disk import READ_16, WRITE_16
 from drivers.virtio import VirtioPci
 from drivers.virtio_scsi import VirtioScsi
 from machines import emulators
@@ -21,7 +24,7 @@ from pool.test_shared import BEGINS, PAGE, debug, nvme_options
 BUDGET, BAR_SIZE, AT = 2 * MIB, 4 * MIB, MIB
 # There are buffers for the first piece but not for both, and it doesn't end with a sector of the disk.
 FIRST_PIECES = (100, BLOCK + 100, 4096 + 4, 65536 + 511)
-GAP = PAGE
+GAP, SHORT = PAGE, 100
 # What the emulator tells when a request finds no memory for any of its sectors.
 WAITS_FOR_MEMORY = "dma_map_wait"
 ANSWER_SECONDS = 60
@@ -102,3 +105,25 @@ def test_all_of_a_transfer_is_made_though_its_buffer_is_longer(left_over: int, f
         moved = on_disk if from_disk else in_bar
         assert running.bar(AT, size) == moved[:size]
     assert image.read_bytes() == moved[:size] + bytes(size)
+
+
+@pytest.mark.parametrize("from_disk", [True, False], ids=["read", "write"])
+@pytest.mark.parametrize("where", ["RAM", "BAR"])
+def test_a_buffer_that_is_shorter_than_a_sector_is_used_whole(where: str, from_disk: bool, tmp_path: Path) -> None:
+    """As the stock emulator does it; megasas leaves it to the driver how long its buffer is."""
+    image = tmp_path / "image"
+    on_disk, in_memory = (random.Random(f"{where} {side}").randbytes(BLOCK) for side in ("disk", "memory"))
+    image.write_bytes(on_disk)
+    options = ["-blockdev", f"driver=file,node-name=disk,filename={image}",
+               "-device", f"megasas,id=controller,addr={FIRST_DISK_SLOT:x}.0",
+               "-device", "scsi-hd,bus=controller.0,drive=disk"]  # fmt: skip
+    with machine(emulators.wanted("patched"), tmp_path, BAR_SIZE, options) as running:
+        qtest = running.emulator.qtest
+        disk = MegaSas(running.function(FIRST_DISK_SLOT), running.window, running.pages)
+        buffer = Segment(running.address + AT if where == "BAR" else running.pages.take(), SHORT)
+        qtest.write(buffer.address, in_memory)
+        operation = READ_16 if from_disk else WRITE_16
+        disk.command(struct.pack(">BBQIBB", operation, 0, 0, 1, 0, 0), from_disk, [buffer])
+        found = qtest.read(buffer.address, BLOCK)
+    assert found == (on_disk[:SHORT] + in_memory[SHORT:] if from_disk else in_memory)
+    assert image.read_bytes() == (on_disk if from_disk else in_memory[:SHORT] + on_disk[SHORT:])
