@@ -87,7 +87,7 @@ void ram_device_has_waited(MemoryRegion *mr, int64_t begun)
     const int64_t now = g_get_monotonic_time();
 
     if (now - begun >= LONG_WAIT) {
-        stat64_set(&mr->ram_device_status->given_up_since, begun);
+        stat64_max(&mr->ram_device_status->given_up_since, begun);
         stat64_set(&mr->ram_device_status->given_up_until,
                    now + MIN(now - begun, LONGEST_WAIT));
     }

@@ -12,7 +12,8 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,6 @@ BACKEND_VRING_HOST_NOTIFIER = 3
 PROTOCOL_FEATURES, BACKEND_REQUESTS, HOST_NOTIFIERS = 1 << 30, 1 << 5, 1 << 11
 NO_DESCRIPTOR = 1 << 8
 MOST_DESCRIPTORS = 8
-NAME = "doorbell"
 
 
 def _message(kind: int, flags: int, payload: bytes) -> bytes:
@@ -57,6 +57,10 @@ class BackEnd:
     def withdraw_doorbell(self) -> None:
         """From now on the first queue's doorbell is QEMU's again."""
         self._ask(NUMBER.pack(NO_DESCRIPTOR), [])
+
+    def close(self) -> None:
+        if self._requests:
+            self._requests.close()
 
     def _ask(self, queue: bytes, descriptors: list[int]) -> None:
         assert self._enabled.wait(ANSWER_SECONDS), "QEMU hasn't started the back end"
@@ -94,16 +98,18 @@ class BackEnd:
 def back_end(folder: Path) -> Iterator[BackEnd]:
     """A back end that waits for a front end, and serves it as long as that lives."""
     made = BackEnd(folder / "vhost-user")
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as server:
         listener.bind(str(made.path))
         listener.listen()
 
         def accept() -> None:
-            with listener.accept()[0] as connection:
+            with listener.accept()[0] as connection, suppress(ConnectionResetError):
                 made.serve(connection)
 
-        server = threading.Thread(target=accept, daemon=True)
-        server.start()
-        yield made
-        server.join(ANSWER_SECONDS)
-        assert not server.is_alive()
+        served = server.submit(accept)
+        try:
+            yield made
+            served.result(ANSWER_SECONDS)
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            made.close()

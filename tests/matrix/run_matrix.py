@@ -6,8 +6,8 @@
 
 The patched emulator is also run with x-ram-device-direct=on. On the host the BARs are the test device's, which stock
 hasn't got. In the outer VM the kernel's vfio-pci assigns them, and refuses O_DIRECT into them. The whole takes hours;
---part is what the tests run of it. --plots, which wants matplotlib (tests/tables/requirements.txt), draws a heat map of
-each.
+--part is what `make check` runs of it on the host, and `make check-all` in the outer VM. --plots, which wants
+matplotlib (tests/tables/requirements.txt), draws a heat map of each.
 """
 
 from __future__ import annotations
