@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Asks a running QEMU whether DMA of its emulated devices into passed-through memory works. It changes nothing there.
 
-    doctor.py --qmp SOCKET [--json]
-    doctor.py --virsh DOMAIN [--json]
+    doctor.py --qmp SOCKET [--json] [--timeout SECONDS]
+    doctor.py --virsh DOMAIN [--json] [--timeout SECONDS]
 
 SOCKET is one that QEMU serves QMP on (-qmp unix:SOCKET,server=on,wait=off), and that no other client holds. DOMAIN is a
 VM of libvirt's, which marks it as tainted by custom-monitor, and logs that.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def test_the_cover_letter_counts_the_mails_and_nothing_is_signed_off(tree: Path)
     assert "***" not in text and "$" not in text  # git's placeholders, ours
     assert f" {len(git('diff', '--name-only', 'base', 'HEAD', cwd=tree).split())} files changed" in text
     assert not [mail.name for mail in (cover, *mails) if "\nSigned-off-by:" in mail.read_text()]
+
+
+def test_the_cover_letter_says_of_each_patch_once_what_it_is_for(tree: Path) -> None:
+    letter = (PATCHES / "cover-letter.txt").read_text()
+    order = re.findall(r"^ (\d+)(?:-(\d+))? {2,}\S", letter, re.MULTILINE)
+    named = [patch for first, last in order for patch in range(int(first), int(last or first) + 1)]
+    assert named == list(range(1, 1 + int(git("rev-list", "--count", "base..HEAD", cwd=tree))))
 
 
 def test_an_export_of_the_tree_that_is_built_gives_the_patches_that_are_here(tree: Path, tmp_path: Path) -> None:

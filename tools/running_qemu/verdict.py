@@ -12,6 +12,8 @@ KIB = 1024
 STOCK_BOUNCE_BUFFER = 4 * KIB
 # The first version that has upstream's fix; what leads to it is counted from 50 on.
 FIXED_FROM = (11, 1, 50)
+# What the checker can test.
+CHECKED_FROM = (10, 1)
 # The least that Linux takes as memory; smaller BARs have registers, and are often not mapped.
 MEMORY_BAR = 2 * KIB * KIB
 USE_SERIES = "Start the VM with a QEMU that has this repository's series"
@@ -150,13 +152,13 @@ def _without_series(devices: list[PassedThrough], found: Found) -> list[Finding]
 def _stock(version: str, names: str, lost: list[Emulated], found: Found) -> Finding:
     users = listed(f"{name(device)} ({device.kind})" for device in lost)
     without = ", built without Rust," if SERIES.search(found.package) else ""
-    certain = "`make checker QEMU=...` shows whether a vendor has added upstream's fix to it"
+    certain = " (`make checker QEMU=...` shows whether a vendor has added upstream's fix to it)"
     return Finding(
         True,
         f"QEMU {version}{without} has bounce buffers of {STOCK_BOUNCE_BUFFER} bytes for DMA into the BARs of {names}:"
         f" {users} will be lost ('virtio: bogus descriptor or out of resources') once the guest puts memory of a BAR"
         " under a larger request, which it always does where it uses that memory as system RAM, as on GH200 and GB200.",
-        f"{USE_SERIES}{', and Rust' if without else ''} ({certain}).",
+        f"{USE_SERIES}{', and Rust' if without else ''}{certain if found.version >= CHECKED_FROM else ''}.",
     )
 
 
