@@ -402,32 +402,33 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
     host = (uintptr_t)rd.host + offset;
     request->answer = RAM_DEVICE_GRANTED;
 
-    QEMU_LOCK_GUARD(&pool.lock);
-    buffer = buffer_sharing(request->budget, host, *len, is_write);
-    if (buffer) {
-        buffer->users++;
-        request->has_buffers = true;
-        return buffer_memory(buffer) + (host - buffer->node.start);
-    }
+    WITH_QEMU_LOCK_GUARD(&pool.lock) {
+        buffer = buffer_sharing(request->budget, host, *len, is_write);
+        if (buffer) {
+            buffer->users++;
+            request->has_buffers = true;
+            return buffer_memory(buffer) + (host - buffer->node.start);
+        }
 
-    request->answer = budget_ask(request, request->held, wanted);
-    if (request->answer != RAM_DEVICE_GRANTED) {
-        request->need = request->held + wanted;
-        request->budget->is_short |= request->answer == RAM_DEVICE_LATER;
-        count_refusal(mr, request->answer);
-        return NULL;
+        request->answer = budget_ask(request, request->held, wanted);
+        if (request->answer != RAM_DEVICE_GRANTED) {
+            request->need = request->held + wanted;
+            request->budget->is_short |= request->answer == RAM_DEVICE_LATER;
+            count_refusal(mr, request->answer);
+            return NULL;
+        }
+        buffer = buffer_new(pages);
+        if (!buffer) {
+            request->answer = RAM_DEVICE_NEVER;
+            count_refusal(mr, request->answer);
+            return NULL;
+        }
+        request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
+        buffer->budget = request->budget;
     }
-    buffer = buffer_new(pages);
-    if (!buffer) {
-        request->answer = RAM_DEVICE_NEVER;
-        count_refusal(mr, request->answer);
-        return NULL;
-    }
-    request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
     request->held += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
     request->has_buffers = true;
     memory_region_ref(mr);
-    buffer->budget = request->budget;
     buffer->mr = mr;
     buffer->offset = offset;
     buffer->users = 1;
@@ -435,6 +436,11 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
     buffer->has_data = is_write;
     buffer->node.start = host;
     buffer->node.last = host + *len - 1;
+    if (is_write) {
+        /* What is flushed and was never written isn't somebody else's data */
+        memset(buffer_memory(buffer), 0, *len);
+    }
+    QEMU_LOCK_GUARD(&pool.lock);
     interval_tree_insert(&buffer->node, &pool.buffers[is_write]);
     return buffer_memory(buffer);
 }

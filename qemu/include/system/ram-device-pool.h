@@ -60,6 +60,7 @@ typedef struct RamDeviceWaiter {
  * @need: bytes that it was refused last
  * @answer: what it was answered last
  * @overdraw: it must not wait
+ * @in_parts: one mapping is of RAM_DEVICE_CHUNK_SIZE at most, and filled at once
  * @has_buffers: it has been given a buffer
  */
 typedef struct RamDeviceRequest {
@@ -69,6 +70,7 @@ typedef struct RamDeviceRequest {
     uint64_t need;
     RamDeviceAnswer answer;
     bool overdraw;
+    bool in_parts;
     bool has_buffers;
 } RamDeviceRequest;
 
@@ -113,8 +115,8 @@ bool ram_device_budget_is_short(struct RamDeviceBudget *budget);
  * @is_write: the buffer is for data that goes to the device
  * @request: the request, whose answer is set
  *
- * Returns: the buffer, to be filled by ram_device_fill() unless @is_write; or
- * NULL if the answer isn't RAM_DEVICE_GRANTED.
+ * Returns: the buffer, cleared if @is_write, else to be filled by
+ * ram_device_fill(); or NULL if the answer isn't RAM_DEVICE_GRANTED.
  */
 void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
                      bool is_write, RamDeviceRequest *request);
