@@ -18,7 +18,7 @@
 #include "trace.h"
 
 /* No access to a device that is ready takes so long, in microseconds */
-#define LONG_WAIT G_USEC_PER_SEC
+#define LONG_WAIT (5 * G_USEC_PER_SEC)
 /* No driver makes one wait for longer, but QEMU itself may be stopped */
 #define LONGEST_WAIT (60 * G_USEC_PER_SEC)
 

@@ -483,8 +483,11 @@ static void test_complete_disabled(const void *data)
     while_away(data, RDB_AWAY_DISABLED, complete_while_away);
 }
 
-/* Returns: whether the iothread waits for events, and not for a lock */
-static bool iothread_is_idle(RamDeviceBlk *b)
+/*
+ * Returns: the number of the system call that the iothread waits in, or
+ * "running", or NULL if this host doesn't tell
+ */
+static char *iothread_call(RamDeviceBlk *b)
 {
     g_autoptr(QDict) response =
         qtest_qmp(b->vm->qts, "{'execute': 'query-iothreads'}");
@@ -494,14 +497,17 @@ static bool iothread_is_idle(RamDeviceBlk *b)
         g_strdup_printf("/proc/%d/task/%" PRId64 "/syscall",
                         (int)qtest_pid(b->vm->qts),
                         qdict_get_int(io, "thread-id"));
-    g_autofree char *call = NULL;
+    char *call = NULL;
 
-    if (!g_file_get_contents(path, &call, NULL, NULL)) {
-        /* This host tells nobody, so give the iothread some time. */
-        g_usleep(100000);
-        return true;
-    }
-    /* The number of the system call that it waits in, or "running" */
+    g_file_get_contents(path, &call, NULL, NULL);
+    return call;
+}
+
+/* Returns: whether the iothread waits for events, and not for a lock */
+static bool iothread_is_idle(RamDeviceBlk *b)
+{
+    g_autofree char *call = iothread_call(b);
+
     return g_ascii_isdigit(*call) && atoi(call) != SYS_futex;
 }
 
@@ -541,9 +547,16 @@ static void test_iothread_away(const void *data)
     };
     RamDeviceBlk *b = rdb_new("", RING_OPTIONS ",iothread=io",
                               "-object iothread,id=io");
-    RamDeviceRing *r = ring_new(b, NULL, &l);
+    g_autofree char *call = iothread_call(b);
+    RamDeviceRing *r;
     unsigned round, i;
 
+    if (!call) {
+        g_test_skip("this host doesn't tell what a thread waits in");
+        rdb_free(b);
+        return;
+    }
+    r = ring_new(b, NULL, &l);
     for (round = 0; round < 20; round++) {
         g_assert_true(ring_start(r));
         ring_run(r, 2 * l.batch);
