@@ -20,6 +20,7 @@ SIZE = 8 * MIB
 ROOM = 1024
 UNTOUCHED = 0xAA
 UNPLUGGED_INACCESSIBLE = 1 << 1
+PAGE_REPORTING = 1 << 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Model:
     """What it writes when it could not read it."""
     options: tuple[str, ...] = ()
     features: int = 0
+    room: int = ROOM
+    """For its answer."""
 
     def arguments(self) -> list[str]:
         return [*self.options, "-device", f"{self.device},addr={FIRST_DISK_SLOT:x}.0"]
@@ -60,6 +63,8 @@ MODELS = {
     "mem": Model(
         "virtio-mem-pci,memdev=backend", 1, 0, le((2, 8), (0, 16)), le((0, 10)), le((3, 10)),
         ("-object", "memory-backend-ram,id=backend,size=1G", "-m", "16M,maxmem=2G"), features=UNPLUGGED_INACCESSIBLE),
+    # LOGICAL UNIT RESET of a target that isn't there: BAD_TARGET; unreadable: FAILURE
+    "scsi": Model("virtio-scsi-pci", 3, 0, le((0, 4), (5, 4), (0x40000501, 8), (0, 8)), le((3, 1)), le((9, 1)), room=1),
     # A console's control message, and a page for the balloon: there is no answer
     "console": Model("virtio-serial-pci", 4, 3, le((0, 4), (0, 2), (1, 2)), b"", b""),
     "balloon": Model("virtio-balloon-pci", 2, 0, le((0x40F00, 4)), b"", b""),
@@ -82,7 +87,7 @@ class Asked:
 
     def answer(self, address: int, size: int = 0) -> bytes:
         """To the request at that address."""
-        room = Segment(self._answer, ROOM)
+        room = Segment(self._answer, self._model.room)
         self._qtest.write(room.address, bytes([UNTOUCHED]) * room.size)
         self._queue.submit([Segment(address, size or len(self._model.request))], [room] if self._model.answer else [])
         written = self._queue.wait()
@@ -126,6 +131,20 @@ def test_c9_entropy_that_could_never_fit_fails_alone(tmp_path: Path) -> None:
         rng = VirtioRng(VirtioPci(function, running.window), running.pages)
         assert rng.fill([Segment(running.address, 2 * BUDGET)]) == 0
         assert rng.fill([Segment(running.address, 64)]) == 64
+
+
+def test_c9_free_pages_that_could_never_fit_are_left_alone(tmp_path: Path) -> None:
+    options = ["-device", f"virtio-balloon-pci,free-page-reporting=on,addr={FIRST_DISK_SLOT:x}.0"]
+    data = bytes(range(256)) * (2 * BUDGET // 256)
+    with machine(emulators.wanted("patched"), tmp_path, SIZE, options, BUDGET) as running:
+        running.fill_bar(0, data)
+        function = pci.Function(running.emulator.qtest, FIRST_DISK_SLOT)
+        transport = VirtioPci(function, running.window)
+        *_, reports = transport.set_up(PAGE_REPORTING, 4, running.pages)
+        for size in (2 * BUDGET, 4096):
+            reports.submit([], [Segment(running.address, size)])
+            assert reports.wait() == 0
+        assert running.bar(0, len(data)) == data
 
 
 def test_c7_a_device_that_cannot_say_so_wants_a_reset(tmp_path: Path) -> None:
