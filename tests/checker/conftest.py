@@ -23,6 +23,8 @@ from machines.error import NotAvailable
 from machines.o_direct import want_refusal
 
 CHECKER = Path(__file__).with_name("run_checker.py")
+# Of a busy machine; what is never answered takes as long.
+PATIENCE = ("--patience", "30")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Run:
 
 
 def command_of_checker(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-B", "-P", str(CHECKER), *map(str, arguments)]
+    return [sys.executable, "-B", "-P", str(CHECKER), *map(str, arguments), *PATIENCE]
 
 
 def run(command: Sequence[str]) -> Run:

@@ -25,7 +25,7 @@ from checker.findings import (
 )
 from checker.network import MOST, Network, new_driver, packet
 from checker.places import GUARD, InBar
-from checker.storage import ANSWER_SECONDS, Storage
+from checker.storage import Storage
 from drivers.request import Segment
 
 SIZES, PACKET_SIZES = (512, 64 * KIB), (512, 8 * KIB)
@@ -77,12 +77,12 @@ def send_without_bar(network: Network, size: int) -> Denied:
         arrived: list[bytes] = []
 
         def sent() -> str:
-            driver.send(data, ANSWER_SECONDS)
+            driver.send(data, machine.subject.patience)
             return OK
 
         def sent_and_arrived() -> str:
             place.put(bytes(GUARD) + another)
-            driver.send(data, ANSWER_SECONDS)
+            driver.send(data, machine.subject.patience)
             while another not in arrived:
                 arrived.append(datagrams.recv(MOST))
             return OK

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from checker.findings import DIRECTIONS, KIB, OK, SCSI, TO_BAR, WRONG, Request
 from checker.machine import Machine
 from checker.places import GUARD, InBar, InRam, Place
-from checker.storage import ANSWER_SECONDS, Storage
+from checker.storage import Storage
 from drivers.request import DeviceNeedsReset, RequestFailed, Segment, wait_until
 from drivers.scsi_disk import READ_16, TEST_UNIT_READY, WRITE_16
 from drivers.virtio import DEVICE_NEEDS_RESET, DeepQueue, VirtioPci
@@ -29,6 +29,7 @@ class Queue(ABC):
 
     def __init__(self, machine: Machine, queues: int, index: int) -> None:
         self._qtest = machine.qtest
+        self._patience = machine.subject.patience
         self._transport = VirtioPci(machine.function(), machine.window)
         self._queue = DeepQueue(self._transport.set_up(0, queues, machine.pages)[index])
         self._heads = machine.pages.take(COUNT * HEAD_SIZE)
@@ -43,7 +44,7 @@ class Queue(ABC):
 
     def _carry_out(self, chains: list[Chain]) -> None:
         self._queue.submit(DeepQueue.table(chains))
-        wait_until(self._is_answered, f"some of {COUNT} requests in flight", ANSWER_SECONDS)
+        wait_until(self._is_answered, f"some of {COUNT} requests in flight", self._patience)
 
     def _is_answered(self) -> bool:
         if self._queue.is_answered():

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.boards import RAM_SIZE, Board
+from checker.boards import RAM_SIZE
 from checker.peer import IDENTITY, MEMORY_BAR, READ_ONLY_BAR, REGISTER_BAR, Peer
 from checker.subject import PEER_DEVICE, CannotCheck, Subject
 from drivers import pci
@@ -28,7 +28,7 @@ class Machine:
     """The emulator, the peer, and where the BARs of its device are."""
 
     emulator: Emulator
-    board: Board
+    subject: Subject
     peer: Peer
     pages: Pages
     window: pci.Window
@@ -41,7 +41,7 @@ class Machine:
         return self.emulator.qtest
 
     def function(self, slot: int = DEVICE_SLOT) -> pci.Function:
-        return pci.Function(self.qtest, slot, ecam=self.board.ecam)
+        return pci.Function(self.qtest, slot, ecam=self.subject.board.ecam)
 
     def messages(self) -> str:
         """What the emulator has said so far."""
@@ -86,4 +86,4 @@ def started(
             said = emulator.messages().strip()
             raise CannotCheck(f"{subject.program} doesn't take the peer's device: {error}\n{said}") from None
         pages = Pages(emulator.qtest, board.ram, board.ram_end)
-        yield Machine(emulator, board, peer, pages, window, registers, read_only, memory)
+        yield Machine(emulator, subject, peer, pages, window, registers, read_only, memory)

@@ -14,7 +14,6 @@ from checker.findings import DIRECTIONS, KIB, NET, OK, TO_BAR, WRONG, Request
 from checker.machine import DEVICE_SLOT, Machine, started
 from checker.peer import Peer
 from checker.places import GUARD, InBar, InRam, Place
-from checker.storage import ANSWER_SECONDS
 from checker.subject import Subject
 from drivers.request import Segment
 from drivers.virtio import VirtioPci
@@ -52,7 +51,7 @@ class Network:
         """An emulator, and its network: each datagram is a packet."""
         with ExitStack() as stack:
             ours, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
-            ours.settimeout(ANSWER_SECONDS)
+            ours.settimeout(self._subject.patience)
             fd = theirs.fileno()
             options = ["-netdev", f"dgram,id=net,local.type=fd,local.str={fd}", "-device",
                        f"{DRIVER},netdev=net,romfile=,addr={DEVICE_SLOT:x}.0{self._properties}"]  # fmt: skip
@@ -79,9 +78,9 @@ def _carry_out(machine: Machine, network: socket.socket, place: Place, direction
         place.put(before)
         driver.offer(data)
         network.send(passing)
-        return driver.received(ANSWER_SECONDS) == size and place.get(len(wanted)) == wanted
+        return driver.received(machine.subject.patience) == size and place.get(len(wanted)) == wanted
     place.put(wanted)
-    driver.send(data, ANSWER_SECONDS)
+    driver.send(data, machine.subject.patience)
     return network.recv(MOST) == passing
 
 

@@ -23,7 +23,7 @@ from machines import process_group, secret_memory
 
 RUST = Path(__file__).resolve().parents[2] / "rust"
 PACKAGE, PROGRAM = "vfio_user_gpu", "vfio-user-gpu"
-READY_SECONDS, ENDING_SECONDS = 20.0, 20.0
+READY_SECONDS, ENDING_SECONDS = 120.0, 120.0
 IDENTITY = 0x6770_1234
 REGISTER_BAR, READ_ONLY_BAR, MEMORY_BAR = 0, 2, 4
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks what an emulator makes of DMA into the memory of a passed-through PCI device.
 
-    run_checker.py /usr/bin/qemu-system-aarch64 [--json] [--peer PROGRAM]
+    run_checker.py /usr/bin/qemu-system-aarch64 [--json] [--peer PROGRAM] [--patience SECONDS]
 
 Neither a GPU nor KVM nor root is needed. docs/checker.md says what is looked at. Exit status: 0 fine, 1 affected,
 2 it couldn't be checked.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 # All that it imports is below tests/ or in scripts/.
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from checker import peer, report
 from checker.check import check
 from checker.findings import NOT_CHECKED, Findings
-from checker.subject import CannotCheck, probe
+from checker.subject import PATIENCE, CannotCheck, probe
 from machines.qtest_client import EmulatorError
 
 
@@ -34,11 +35,15 @@ def main() -> int:
     parser.add_argument("emulator", type=Path, help="qemu-system-aarch64 or qemu-system-x86_64, 10.1 or newer")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--peer", type=Path, help="a built vfio-user-gpu; without it cargo builds it")
+    never = f"what isn't answered in {PATIENCE:g} s counts as never answered; more for a slow host"
+    parser.add_argument("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=never)
     chosen = parser.parse_args()
+    if not chosen.patience > 0:
+        parser.error("--patience is a number of seconds above 0")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(NOT_CHECKED))  # ends the emulator and the peer as well
     try:
-        findings = checked(chosen.emulator, chosen.peer)
+        findings = checked(chosen.emulator, chosen.peer, chosen.patience)
         print(report.as_json(findings) if chosen.json else report.table(findings), flush=True)
     except CannotCheck as why:
         return not_checked(str(why))
@@ -51,14 +56,14 @@ def main() -> int:
     return findings.status
 
 
-def checked(emulator: Path, peer_program: Path | None) -> Findings:
+def checked(emulator: Path, peer_program: Path | None, patience: float) -> Findings:
     """What there is to be said of the emulator."""
     begun = time.monotonic()
 
     def progress(text: str) -> None:
         print(f"[{time.monotonic() - begun:5.1f} s] {text}", file=sys.stderr, flush=True)
 
-    subject = probe(emulator)
+    subject = replace(probe(emulator), patience=patience)
     if not peer_program:
         progress("building the peer")
     program = peer_program or peer.build(progress)

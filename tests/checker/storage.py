@@ -41,8 +41,6 @@ from machines.qtest_client import EmulatorError
 DRIVERS = {BLK: "virtio-blk-pci", SCSI: "virtio-scsi-pci", NVME: "nvme"}
 SIZES = tuple(512 << i for i in range(12))
 DISK_SIZE = 4 * KIB * KIB
-# Long enough for a busy host: what works is answered within milliseconds. Some devices never answer.
-ANSWER_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Storage:
         try:
             if self._driver is None:
                 self._driver = self._new_driver(machine)
-            self._driver.transfer(from_disk, 0, [segment], ANSWER_SECONDS)
+            self._driver.transfer(from_disk, 0, [segment], self._subject.patience)
         except DeviceNeedsReset:
             self._driver = None
             raise

@@ -14,7 +14,9 @@ from machines import process_group
 OLDEST = (10, 1)
 PEER_DEVICE = "vfio-user-pci"
 NEEDED = f"The checker needs qemu-system-aarch64 or qemu-system-x86_64 of QEMU {OLDEST[0]}.{OLDEST[1]} or newer"
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
+# What works is answered within milliseconds; some devices never answer.
+PATIENCE = 4.0
 EMPTY_MACHINE = ("-machine", "none", "-display", "none", "-nodefaults", "-monitor", "stdio")
 
 
@@ -24,11 +26,12 @@ class CannotCheck(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """An emulator that can be checked."""
+    """An emulator that can be checked. `patience`: for how many seconds a request of its devices is waited for."""
 
     program: Path
     version: str
     board: Board
+    patience: float = PATIENCE
 
     def has_device(self, device: str) -> bool:
         return f"{device} options:" in self._properties(device)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from checker import storage
+from checker.boards import VIRT
 from checker.denied import read_into_read_only, write_without_bar
 from checker.findings import (
     BLK,
@@ -29,6 +30,7 @@ from checker.findings import (
     WRONG,
 )
 from checker.storage import Disk, Storage
+from checker.subject import Subject
 from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
 from machines.qtest_client import EmulatorError
 
@@ -120,7 +122,7 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Sto
         play = Play(tmp_path / "disk.img", without_bar, read_only, later)
         monkeypatch.setattr(storage, "started", play.started)
         monkeypatch.setattr(Storage, "_new_driver", lambda *_: play)
-        return Storage(cast(Any, None), cast(Any, None), Disk(BLK), tmp_path)
+        return Storage(Subject(tmp_path, "", VIRT), cast(Any, None), Disk(BLK), tmp_path)
 
     return disk
 

@@ -12,7 +12,7 @@ import pytest
 
 from checker import peer
 
-SECONDS = 20
+SECONDS = 120
 
 
 def refused(peer_program: Path, *arguments: str) -> tuple[int, str]:

@@ -12,8 +12,10 @@ from typing import Any, cast
 import pytest
 
 from checker import speed, storage
+from checker.boards import VIRT
 from checker.findings import BLK, OK, TO_BAR, Request
 from checker.storage import Disk, Storage
+from checker.subject import Subject
 from drivers.request import DeviceNeedsReset, NoAnswer, Segment
 
 pytestmark = pytest.mark.quick
@@ -46,7 +48,7 @@ def played(monkeypatch: pytest.MonkeyPatch, folder: Path, *failures: Exception |
     play, nobody = Played(list(failures)), cast(Any, None)
     monkeypatch.setattr(storage, "started", play.started)
     monkeypatch.setattr(Storage, "_new_driver", play.new_driver)
-    return play, Storage(nobody, nobody, Disk(BLK), folder)
+    return play, Storage(Subject(folder, "", VIRT), nobody, Disk(BLK), folder)
 
 
 def test_the_driver_of_a_lost_device_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

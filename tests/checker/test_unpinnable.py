@@ -19,7 +19,7 @@ from machines.error import NotAvailable
 from machines.o_direct import want_refusal
 from machines.secret_memory import MEMFD_SECRET
 
-SECONDS = 20
+SECONDS = 120
 
 
 def said_by_peer(command: Sequence[str | Path]) -> str:

@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 DOCTOR = Path(__file__).resolve().parents[2] / "tools/doctor.py"
+IMPATIENT = Path(__file__).with_name("impatient.py")
 FINE, CONCERNED, NOT_ASKED = 0, 1, 2
 
 
@@ -39,8 +40,16 @@ class Run:
 
 
 def doctor(*arguments: str | Path, python: str = sys.executable, environment: Mapping[str, str] | None = None) -> Run:
-    command = [python, "-B", "-S", str(DOCTOR), *map(str, arguments)]
-    variables = {**os.environ, **(environment or {})}
+    return _run([python, "-B", "-S", str(DOCTOR), *map(str, arguments)], environment or {})
+
+
+def impatient_doctor(*arguments: str | Path) -> Run:
+    """The doctor, who waits for the greeting as usual, and for answers half a second."""
+    return _run([sys.executable, "-B", "-S", str(IMPATIENT), *map(str, arguments)], {})
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> Run:
+    variables = {**os.environ, **environment}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
     assert "Traceback" not in done.stderr, done.stderr
     return Run(done.returncode, done.stdout, done.stderr)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from doctor.asking import DOCTOR, NOT_ASKED, Run, doctor
+from doctor.asking import DOCTOR, NOT_ASKED, Run, doctor, impatient_doctor
 from doctor.played import GPU, GREETING, Play, listening
 
 pytestmark = pytest.mark.quick
@@ -108,7 +108,7 @@ def test_a_server_that_never_answers_what_it_was_asked(tmp_path: Path) -> None:
         is_over.wait()
 
     with listening(tmp_path / "qmp", silent):
-        doctor("--qmp", tmp_path / "qmp", *SHORT).is_refused("takes longer than 0.5 s", "hangs", "--timeout")
+        impatient_doctor("--qmp", tmp_path / "qmp").is_refused("takes longer than 0.5 s", "hangs", "--timeout")
         is_over.set()
 
 
@@ -119,7 +119,7 @@ def test_a_server_that_sends_events_for_ever(tmp_path: Path) -> None:
             client.sendall(b'{"event": "NICE"}\n' * 1000)
 
     with listening(tmp_path / "qmp", busy):
-        doctor("--qmp", tmp_path / "qmp", *SHORT).is_refused("takes longer than 0.5 s")
+        impatient_doctor("--qmp", tmp_path / "qmp").is_refused("takes longer than 0.5 s")
 
 
 def test_a_server_that_refuses_to_negotiate(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def passed_through(
     arguments = ["-qmp", f"unix:{socket},server=on,wait=off", *options]
     wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(emulator))} {shlex.join(arguments)} "$@"\n')
     wrapper.chmod(0o755)
-    subject = replace(probe(emulator), program=wrapper)
+    subject = replace(probe(emulator), program=wrapper, patience=120.0)
     with peer.running(peer_program, folder) as served, Storage(subject, served, disk, folder) as storage:
         assert storage.machine
         yield storage, socket

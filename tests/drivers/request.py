@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from machines.qtest_client import EmulatorError
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

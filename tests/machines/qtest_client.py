@@ -14,7 +14,8 @@ from types import TracebackType
 from machines import process_group
 
 REPLY_SECONDS = 300.0
-ENDING_SECONDS = 20.0
+# From its end on it may have to write a core.
+QUIT_SECONDS, ENDING_SECONDS = 300.0, 300.0
 SIGNALLED, SIGNALS = 128, range(1, 32)
 
 
@@ -159,9 +160,9 @@ class Emulator:
         """End the emulator as its user would: it closes its disks."""
         self.execute("quit", {})
         try:
-            self._process.wait(timeout=REPLY_SECONDS)
+            self._process.wait(timeout=QUIT_SECONDS)
         except subprocess.TimeoutExpired:
-            raise EmulatorError(f"the emulator hasn't ended in {REPLY_SECONDS:.0f} s after its quit") from None
+            raise EmulatorError(f"the emulator hasn't ended in {QUIT_SECONDS:.0f} s after its quit") from None
 
     def messages(self) -> str:
         """What this emulator has written so far, to its standard output and error."""

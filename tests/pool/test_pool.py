@@ -89,6 +89,20 @@ def test_c9_a_request_that_could_never_fit_fails_alone(tmp_path: Path) -> None:
         assert running.private_kib() - before < 2 * budget // 1024 + 16 * 1024
 
 
+def slow_disk_options(image: Path) -> list[str]:
+    """The emulator's arguments for a disk whose speed can be limited."""
+    file = f"file.driver=file,file.filename={image}"
+    return [
+        "-object", "throttle-group,id=slow", "-blockdev", f"driver=throttle,node-name=disk,throttle-group=slow,{file}",
+        "-device", f"virtio-blk-pci,drive=disk,addr={FIRST_DISK_SLOT:x}.0",
+    ]  # fmt: skip
+
+
+def limit_speed(running: Machine, bytes_per_second: int) -> None:
+    """To so many, or not at all; a disk that is drained isn't limited."""
+    running.emulator.monitor(f'qom-set -j /objects/slow limits {{"bps-total":{bytes_per_second}}}')
+
+
 def hold_budget(running: Machine, batch: Batch, budget: int) -> None:
     """Have the disk hold its whole budget, and leave the rest of the batch waiting."""
     running.hold_reads(0)
@@ -123,11 +137,15 @@ def test_c9_a_device_that_holds_its_budget_stops_no_other(tmp_path: Path) -> Non
 def test_c9_a_vm_that_is_stopped_while_a_queue_waits_goes_on_with_it(tmp_path: Path) -> None:
     budget = 2 * MIB
     (image,) = images(tmp_path, 1, BATCH * budget)
-    with machine(emulators.wanted("patched"), tmp_path, BATCH * budget, disk_options(0, image), budget) as running:
+    with machine(emulators.wanted("patched"), tmp_path, BATCH * budget, slow_disk_options(image), budget) as running:
         batch = Batch(running, running.disk(0)[0])
-        hold_budget(running, batch, budget)
-        running.resume(0)
+        limit_speed(running, 1)
+        batch.submit(True, 0, running.address, budget)
+        running.wait_for_trace(WAITS)
+        # What the disk is in is carried out, and its memory comes back.
         running.emulator.monitor("stop")
+        assert not batch.is_answered()
+        limit_speed(running, 0)
         running.emulator.monitor("cont")
         wait_until(batch.is_answered, "the disk", EVERY_ANSWER_SECONDS)
         assert batch.statuses() == {OK}
@@ -137,10 +155,14 @@ def test_c9_a_vm_that_is_stopped_while_a_queue_waits_goes_on_with_it(tmp_path: P
 def test_c9_a_device_that_is_reset_while_a_queue_waits_works(tmp_path: Path) -> None:
     budget = 2 * MIB
     (image,) = images(tmp_path, 1, BATCH * budget)
-    with machine(emulators.wanted("patched"), tmp_path, BATCH * budget, disk_options(0, image), budget) as running:
-        hold_budget(running, Batch(running, running.disk(0)[0]), budget)
-        running.resume(0)
+    with machine(emulators.wanted("patched"), tmp_path, BATCH * budget, slow_disk_options(image), budget) as running:
+        limit_speed(running, 1)
+        held = Batch(running, running.disk(0)[0])
+        held.submit(True, 0, running.address, budget)
+        running.wait_for_trace(WAITS)
         batch = Batch(running, running.disk(0)[0])
+        assert not held.is_answered()
+        limit_speed(running, 0)
         batch.submit(True, 0, running.address, budget)
         wait_until(batch.is_answered, "the disk after a reset", EVERY_ANSWER_SECONDS)
         assert batch.statuses() == {OK}
@@ -166,10 +188,12 @@ def test_c10_a_device_that_is_unplugged_under_a_request_goes_when_the_request_is
         running.resume_until(0, lambda: qtest.read8(head + HEADER_SIZE) != NO_STATUS_YET, "the disk")
         queue.wait()
         assert qtest.read8(head + HEADER_SIZE) == OK
-        wait_until(lambda: "ram-device-testdev" not in running.emulator.monitor("info qtree"), "the device", 30)
+        wait_until(lambda: "ram-device-testdev" not in running.emulator.monitor("info qtree"), "the device",
+                   EVERY_ANSWER_SECONDS)  # fmt: skip
         # The request's data has reached the device that was leaving, and whoever comes next finds the disk working.
         assert running.bar(0, size) == image.read_bytes()[:size]
-        wait_until(lambda: "ram-device-testdev.mem" not in running.emulator.monitor("info ramblock"), "its memory", 30)
+        wait_until(lambda: "ram-device-testdev.mem" not in running.emulator.monitor("info ramblock"), "its memory",
+                   EVERY_ANSWER_SECONDS)  # fmt: skip
         ram = pages.take(4096)
         qtest.write(head, struct.pack("<IIQ", 0, 0, 0) + bytes([NO_STATUS_YET]))
         queue.submit([Segment(head, HEADER_SIZE)], [Segment(ram, 4096), Segment(head + HEADER_SIZE, 1)])
