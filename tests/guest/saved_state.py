@@ -10,7 +10,7 @@ from guest.machine import READY, Guest
 from machines.error import MachineError
 from machines.qtest_client import Emulator
 
-TIMEOUT = 120.0
+TIMEOUT = 600.0
 POLL_SECONDS = 0.2
 
 

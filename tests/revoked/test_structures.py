@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drivers.pages import Pages
-from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed, Segment
+from drivers.request import ANSWER_SECONDS, DeviceNeedsReset, NoAnswer, RequestFailed, Segment, wait_until
 from machines import emulators
 from machines.qtest_client import EmulatorError
 from revoked import models
@@ -18,6 +18,8 @@ from revoked.scene import BAR_SIZE, BLOCK, FIRST, MIB, scene
 
 # Where in the BAR the structures are, behind all data.
 STRUCTURES = 3 * MIB
+# What the emulator tells of an access that has failed.
+FAILS = "memory_region_ram_device_failed"
 # An AHCI controller holds on to its lists, and takes none that are in a RAM device; megasas maps a command for reading,
 # writes its answer there all the same, and so answers none whose memory isn't mapped itself.
 MODELS = [model for model in models.ALL if model not in (*models.AHCI, models.MEGASAS)]
@@ -27,7 +29,7 @@ MODELS = [model for model in models.ALL if model not in (*models.AHCI, models.ME
 def test_c7_a_device_all_of_whose_structures_are_gone_changes_no_byte_and_works_when_it_is_reset(
     tmp_path: Path, model: Model
 ) -> None:
-    with scene(emulators.wanted("patched"), tmp_path, model) as set_up:
+    with scene(emulators.wanted("patched"), tmp_path, model, more=["-trace", FAILS]) as set_up:
         running = set_up.machine
         qtest = running.emulator.qtest
         in_bar = Pages(qtest, running.address + STRUCTURES, running.address + BAR_SIZE)
@@ -44,6 +46,7 @@ def test_c7_a_device_all_of_whose_structures_are_gone_changes_no_byte_and_works_
             pass
         except EmulatorError:
             assert "running" in running.emulator.state()
+        wait_until(lambda: FAILS in running.emulator.messages(), "the device, which has not looked,", ANSWER_SECONDS)
         running.bring_bar_back()
         set_up.disk = model.driver(running)
         assert set_up.unchanged() == before

@@ -119,7 +119,8 @@ def run_variant(variant: Variant, work: Path, host_address: str) -> Iterator[dic
             if verdict != LOST_EMULATOR and "bars" in properties(machine):
                 yield {"bars": {"variant": variant.name, "value": machine.emulator.execute("qom-get", BARS)}}
             if verdict != LOST_EMULATOR and not left:
-                yield {"doctor": {"variant": variant.name, "run": asdict(doctor("--qmp", QMP_SOCKET, "--json"))}}
+                asked = doctor("--qmp", QMP_SOCKET, "--json", "--timeout", "300")
+                yield {"doctor": {"variant": variant.name, "run": asdict(asked)}}
 
 
 def properties(machine: InnerMachine) -> set[str]:

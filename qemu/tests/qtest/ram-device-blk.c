@@ -16,7 +16,7 @@
 #include "ram-device-blk.h"
 
 #define BLK_SLOT   5
-#define TIMEOUT_US (30 * G_USEC_PER_SEC)
+#define TIMEOUT_US (300 * G_USEC_PER_SEC)
 
 BlkLayout rdb_data_in(RamDeviceTarget data)
 {

@@ -17,7 +17,7 @@
 #include "standard-headers/linux/virtio_ring.h"
 #include "ram-device-ring.h"
 
-#define TIMEOUT_US (30 * G_USEC_PER_SEC)
+#define TIMEOUT_US (300 * G_USEC_PER_SEC)
 
 /* Descriptors of a request: header, data, status */
 #define CHAIN 3
