@@ -15,8 +15,11 @@ from storm.assigned import HIGH_WINDOW, Machine
 from storm.traffic import Counts
 
 KIB, MIB = 1024, 1024 * 1024
+DRIVE = "disk"
 QUEUES = 4
 SLOTS = QUEUES * DeepQueue.BATCH
+# A disk that answers at the speed of one, and one that hardly does.
+REQUESTS_PER_SECOND, HELD = 200, 1
 SIZES = (4 * KIB, 32 * KIB, 512, 8 * KIB)
 SLOT_SIZE = max(SIZES)
 AREA = SLOTS * SLOT_SIZE
@@ -70,6 +73,17 @@ class BlkTraffic:
         self._qtest.write(self._headers, headers)
         for queue, table in zip(self._queues, tables, strict=True):
             queue.submit(table)
+
+    def hold(self) -> None:
+        self._let_pass(HELD)
+
+    def let_go(self) -> None:
+        self._let_pass(REQUESTS_PER_SECOND)
+
+    def _let_pass(self, requests_per_second: int) -> None:
+        others = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops_rd", "iops_wr"), 0)
+        limits = {"device": DRIVE, "iops": requests_per_second, **others}
+        self._machine.emulator.execute("block_set_io_throttle", limits)
 
     def is_taken(self) -> bool:
         return all(queue.is_taken() for queue in self._queues)

@@ -35,6 +35,12 @@ class BulkTraffic:
         self._round += 1
         self._old = self._memory[:SIZE]
 
+    def hold(self) -> None:
+        """An access is made when it is asked for its answer."""
+
+    def let_go(self) -> None:
+        """As before."""
+
     def is_taken(self) -> bool:
         return True
 

@@ -13,39 +13,37 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from drivers.request import DeviceNeedsReset, wait_until
 from machines.qtest_client import EmulatorError
 from storm import scenarios
 from storm.assigned import IVSHMEM, NVME, HostDevice, Kind, Machine, gpu, machine
-from storm.blk_traffic import QUEUES, BlkTraffic, ZeroesTraffic
+from storm.blk_traffic import DRIVE, QUEUES, REQUESTS_PER_SECOND, BlkTraffic, ZeroesTraffic
 from storm.bulk_traffic import BulkTraffic
 from storm.net_traffic import NetTraffic, Network
 from storm.revocations import (
     BusReset,
     Enumeration,
     FunctionLevelReset,
-    GuestsWay,
     MemoryEnable,
     Outside,
     PowerDown,
     Unplug,
+    Way,
 )
 from storm.scenarios import BULK, HEADERS, NET, NEVER_REVIVING, NVGRACE, OUTSIDE, ZEROES, Result, Storm
-from storm.traffic import Traffic
+from storm.traffic import Counts, Traffic
 
 SLOT = 8
 RAW_DISK, QCOW2_DISK = Path("/dev/vda"), Path("/dev/vdb")
-# A disk that answers at the speed of one: requests are under way when the BAR goes.
-REQUESTS_PER_SECOND = 200
 ANSWER_SECONDS = 60.0
 LONGEST_PAUSE = 0.002
 QUIET_BATCHES = 2
 # How many batches at most may miss a mapping that is to be made anew.
 MISSING_BATCHES = 10
-GUESTS_WAYS: dict[str, Callable[[Machine], GuestsWay]] = {
+GUESTS_WAYS: dict[str, Callable[[Machine], Way]] = {
     scenarios.MEMORY_ENABLE: MemoryEnable,
     scenarios.BUS_RESET: BusReset,
     scenarios.FUNCTION_RESET: FunctionLevelReset,
@@ -57,9 +55,9 @@ GUESTS_WAYS: dict[str, Callable[[Machine], GuestsWay]] = {
 
 def blk_options(storm: Storm) -> list[str]:
     file, format = (QCOW2_DISK, "qcow2") if storm.traffic == ZEROES else (RAW_DISK, "raw")
-    drive = f"if=none,id=disk,file={file},format={format},throttling.iops-total={REQUESTS_PER_SECOND},{storm.drive}"
+    drive = f"if=none,id={DRIVE},file={file},format={format},throttling.iops-total={REQUESTS_PER_SECOND},{storm.drive}"
     thread = ",iothread=thread" if storm.iothread else ""
-    device = f"virtio-blk-pci,drive=disk,num-queues={QUEUES},addr={SLOT:x}.0{thread}"
+    device = f"virtio-blk-pci,drive={DRIVE},num-queues={QUEUES},addr={SLOT:x}.0{thread}"
     return ["-object", "iothread,id=thread", "-drive", drive, "-device", device]
 
 
@@ -92,6 +90,8 @@ class Carried:
 
     def from_outside(self) -> None:
         with Outside(self._machine, self._storm.sentence()) as outside:
+            with outside.quiet():
+                self._begin(outside)
             while outside.revocations < self._storm.revocations:
                 with outside.quiet():
                     self._submit()
@@ -102,6 +102,7 @@ class Carried:
 
     def by_the_guest(self) -> None:
         way = GUESTS_WAYS[self._storm.way](self._machine)
+        self._begin(way)
         while self.revocations < self._storm.revocations:
             self._submit()
             wait_until(self._traffic.is_taken, "the device", ANSWER_SECONDS)
@@ -113,6 +114,20 @@ class Carried:
                 way.restore()
                 answered = self._answered()
             self._collect()
+
+    def _begin(self, way: Way) -> None:
+        """A batch that is in flight when the BAR goes, and is answered before it is back."""
+        if not self._storm.begins_in_flight:
+            return
+        self._traffic.hold()
+        self._submit()
+        wait_until(self._traffic.is_taken, "the device", ANSWER_SECONDS)
+        way.revoke()
+        self._traffic.let_go()
+        self._wait()
+        way.restore()
+        self.revocations += 1
+        self._collect()
 
     def quiet_batches(self) -> bool:
         """Whether all is well when the BAR stays.
@@ -152,7 +167,7 @@ class Carried:
 
 def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
     """Carry the storm out, come what may."""
-    begun, signal, message, works, mapped = time.monotonic(), None, "", False, 0
+    begun, signal, message, works, mapped, stormy = time.monotonic(), None, "", False, 0, Counts()
     network = Network()
     arguments = options(storm, network)
     descriptors = [network.its.fileno()]
@@ -165,6 +180,7 @@ def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
                 carried.from_outside()
             else:
                 carried.by_the_guest()
+            stormy = replace(traffic.counts)
             works = carried.quiet_batches()
             mapped = running.mappings()
         except EmulatorError as error:
@@ -172,7 +188,7 @@ def carry_out(storm: Storm, host: HostDevice, messages: Path) -> Result:
         network.close()
         counts = traffic.counts
         return Result(
-            storm, carried.revocations, counts.ok, counts.error, counts.given_up, counts.lost, tuple(counts.wrong),
+            storm, carried.revocations, stormy.ok, stormy.error, counts.given_up, stormy.lost, tuple(counts.wrong),
             signal, works, (before, mapped),
             time.monotonic() - begun, "\n".join(filter(None, [message, running.emulator.messages().strip()])),
         )  # fmt: skip

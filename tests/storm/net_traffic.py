@@ -91,6 +91,7 @@ class NetTraffic:
         self._to_send: list[bytes] = []
         self._to_receive: list[bytes] = []
         self._before = b""
+        self._is_held = False
         # What may still come: packets of batches that were given up, and then of those that they have delayed.
         self._earlier: list[bytes] = []
         self.start_anew()
@@ -114,6 +115,17 @@ class NetTraffic:
         self._machine.memory[RECEIVED_OFFSET : RECEIVED_OFFSET + len(self._before)] = self._before
         self._receive.submit(self._receiving)
         self._transmit.submit(self._sending)
+        if not self._is_held:
+            self._deliver()
+
+    def hold(self) -> None:
+        self._is_held = True
+
+    def let_go(self) -> None:
+        self._is_held = False
+        self._deliver()
+
+    def _deliver(self) -> None:
         for packet in self._to_receive:
             self._network.ours.send(packet)
 

@@ -27,8 +27,8 @@ BARS = 6
 LONGEST_PAUSE = 0.004
 
 
-class GuestsWay(Protocol):
-    """What a guest can do in its configuration space."""
+class Way(Protocol):
+    """What takes the BAR's memory away, and gives it back."""
 
     def revoke(self) -> None: ...
 
@@ -154,14 +154,22 @@ class Outside:
         with self._may_revoke:
             yield
 
+    def revoke(self) -> None:
+        self._command(pci.COMMAND_MASTER)
+        self.revocations += 1
+
+    def restore(self) -> None:
+        self._command(pci.COMMAND_MASTER | pci.COMMAND_MEMORY)
+
+    def _command(self, value: int) -> None:
+        os.pwrite(self._device, value.to_bytes(2, "little"), region(CONFIG_REGION) + pci.COMMAND)
+
     def _storm(self) -> None:
-        place = region(CONFIG_REGION) + pci.COMMAND
         while not self._stop.is_set():
             with self._may_revoke:
-                os.pwrite(self._device, pci.COMMAND_MASTER.to_bytes(2, "little"), place)
+                self.revoke()
                 self._pause()
-                os.pwrite(self._device, (pci.COMMAND_MASTER | pci.COMMAND_MEMORY).to_bytes(2, "little"), place)
-                self.revocations += 1
+                self.restore()
             self._pause()
 
     def _pause(self) -> None:

@@ -32,6 +32,14 @@ class Storm:
     direct: bool = False
     driver: str = VFIO_PCI
 
+    @property
+    def begins_in_flight(self) -> bool:
+        """Whether its first batch is in flight when the BAR goes, and is answered before it is back.
+
+        A bulk access is made at once; a device is unplugged when the requests that it is in have been answered.
+        """
+        return self.traffic != BULK and self.way != UNPLUG
+
     def sentence(self) -> str:
         thread = ", iothread" if self.iothread else ""
         drive = f" ({self.drive}{thread})" if self.traffic in (BLK, HEADERS, ZEROES) else ""
@@ -43,8 +51,9 @@ class Storm:
 class Result:
     """What became of it.
 
-    `signal` is the one that the emulator died of; `works` is what a last, quiet batch shows. `mappings` are the numbers
-    of the emulator's mappings of the device, before and afterwards.
+    `ok`, `error` and `lost` are of the storm itself. `signal` is the one that the emulator died of; `works` is what
+    last, quiet batches show. `mappings` are the numbers of the emulator's mappings of the device, before and
+    afterwards.
     """
 
     storm: Storm

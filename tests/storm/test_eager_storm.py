@@ -53,9 +53,9 @@ def test_mapping_anew_leaves_no_more_mappings_than_before(report: Report, storm:
     expected.as_many_mappings_as_before(report[storm])
 
 
-@pytest.mark.parametrize("storm", SURVIVED, ids=name)
-def test_some_requests_went_well_while_the_bar_came_and_went(report: Report, storm: Storm) -> None:
-    assert report[storm].ok > 0
+@pytest.mark.parametrize("storm", [storm for storm in SURVIVED if storm.begins_in_flight], ids=name)
+def test_some_of_what_is_copied_met_the_bar_gone(report: Report, storm: Storm) -> None:
+    assert report[storm].lost + report[storm].error > 0
 
 
 @pytest.mark.parametrize("storm", [storm for storm in SURVIVED if storm.traffic == BLK], ids=name)

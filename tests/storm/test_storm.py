@@ -15,7 +15,7 @@ import pytest
 
 from machines import emulators
 from storm import expected, run_storm, scenarios
-from storm.scenarios import BLK, BULK, MEMORY_ENABLE, OUTSIDE, STOCK, Result, Storm
+from storm.scenarios import BLK, BULK, FUNCTION_RESET, STOCK, Result, Storm
 
 Report = dict[Storm, Result]
 NAMES = "emulator"
@@ -54,8 +54,8 @@ def name(storm: Storm) -> str:
 
 
 def losing(storms: Sequence[Storm]) -> list[Storm]:
-    """Those in which something that is copied meets the BAR gone."""
-    return [storm for storm in storms if storm.way in (MEMORY_ENABLE, OUTSIDE) and storm.traffic != BULK]
+    """Those in which something that is copied meets the BAR gone. vfio-pci's is back when a function is reset."""
+    return [storm for storm in storms if storm.begins_in_flight and storm.way != FUNCTION_RESET]
 
 
 def of_patched(report: Report, traffic: str) -> list[Result]:
@@ -72,9 +72,8 @@ def test_every_request_of_virtio_blk_was_answered(report: Report) -> None:
         expected.every_request_was_answered(made)
 
 
-def test_some_bulk_accesses_were_cut_by_a_bus_error_and_some_were_not(report: Report) -> None:
+def test_some_bulk_accesses_were_cut_by_a_bus_error(report: Report) -> None:
     (made,) = of_patched(report, BULK)
-    assert made.ok > 0
     assert made.error > 0
 
 
@@ -103,13 +102,6 @@ def test_some_of_what_is_copied_met_the_bar_gone_in_further_storms(further: Repo
 def test_every_request_of_virtio_blk_was_answered_in_further_storms(further: Report) -> None:
     for made in of_patched(further, BLK):
         expected.every_request_was_answered(made)
-
-
-@EXHAUSTIVE
-def test_some_writes_of_virtio_blk_met_the_bar_gone_and_some_did_not(further: Report) -> None:
-    made = [result for result in of_patched(further, BLK) if result.storm.way == OUTSIDE]
-    assert sum(result.ok for result in made) > 0
-    assert sum(result.error for result in made) > 0
 
 
 @pytest.mark.parametrize("storm", DEADLY, ids=name)

@@ -34,6 +34,12 @@ class Traffic(Protocol):
     def submit(self) -> None:
         """Set a batch going; the BAR is there."""
 
+    def hold(self) -> None:
+        """Let what is submitted from now on stay without an answer."""
+
+    def let_go(self) -> None:
+        """Let what is held be answered."""
+
     def is_taken(self) -> bool:
         """Whether the device knows of the whole batch; until then the BAR stays."""
 
