@@ -50,7 +50,7 @@ typedef struct RamDeviceBuffer {
     unsigned pages;
     unsigned users;
     bool is_write;
-    bool has_data;         /* filled, so that others may share it */
+    bool has_data;         /* filled or cleared, so that others may share it */
 } RamDeviceBuffer;
 
 struct RamDeviceChunk {
@@ -370,7 +370,7 @@ static RamDeviceBuffer *buffer_sharing(const RamDeviceBudget *budget,
         RamDeviceBuffer *buffer = container_of(node, RamDeviceBuffer, node);
 
         if (node->start <= host && host + len - 1 <= node->last &&
-            buffer->has_data &&
+            qatomic_load_acquire(&buffer->has_data) &&
             (buffer->budget->bh || buffer->budget == budget)) {
             return buffer;
         }
@@ -385,64 +385,76 @@ static void count_refusal(MemoryRegion *mr, RamDeviceAnswer answer)
                                                     : RAM_DEVICE_REFUSALS, 1);
 }
 
+/* A buffer for @len bytes at @host, which are at @offset; NULL by the answer */
+static RamDeviceBuffer *buffer_get(MemoryRegion *mr, hwaddr offset,
+                                   uint64_t host, uint64_t len, uint64_t wanted,
+                                   bool is_write, RamDeviceRequest *request)
+{
+    const unsigned pages = DIV_ROUND_UP(len, RAM_DEVICE_PAGE_SIZE);
+    RamDeviceBuffer *buffer;
+
+    QEMU_LOCK_GUARD(&pool.lock);
+    buffer = buffer_sharing(request->budget, host, len, is_write);
+    if (buffer) {
+        buffer->users++;
+        request->has_buffers = true;
+        return buffer;
+    }
+
+    request->answer = budget_ask(request, request->held, wanted);
+    if (request->answer != RAM_DEVICE_GRANTED) {
+        request->need = request->held + wanted;
+        request->budget->is_short |= request->answer == RAM_DEVICE_LATER;
+        count_refusal(mr, request->answer);
+        return NULL;
+    }
+    buffer = buffer_new(pages);
+    if (!buffer) {
+        request->answer = RAM_DEVICE_NEVER;
+        count_refusal(mr, request->answer);
+        return NULL;
+    }
+    request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
+    request->held += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
+    request->has_buffers = true;
+    memory_region_ref(mr);
+    buffer->budget = request->budget;
+    buffer->mr = mr;
+    buffer->offset = offset;
+    buffer->users = 1;
+    buffer->is_write = is_write;
+    buffer->node.start = host;
+    buffer->node.last = host + len - 1;
+    interval_tree_insert(&buffer->node, &pool.buffers[is_write]);
+    return buffer;
+}
+
 void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
                      bool is_write, RamDeviceRequest *request)
 {
     const uint64_t wanted = ROUND_UP(*len, RAM_DEVICE_PAGE_SIZE);
     RamDeviceBuffer *buffer;
+    uint8_t *pointer;
     RamDevice rd;
     uint64_t host;
-    unsigned pages;
 
     *len = MIN(*len, RAM_DEVICE_CHUNK_SIZE);
-    pages = DIV_ROUND_UP(*len, RAM_DEVICE_PAGE_SIZE);
     if (!memory_region_get_ram_device(mr, &rd)) {
         g_assert_not_reached();
     }
     host = (uintptr_t)rd.host + offset;
     request->answer = RAM_DEVICE_GRANTED;
-
-    WITH_QEMU_LOCK_GUARD(&pool.lock) {
-        buffer = buffer_sharing(request->budget, host, *len, is_write);
-        if (buffer) {
-            buffer->users++;
-            request->has_buffers = true;
-            return buffer_memory(buffer) + (host - buffer->node.start);
-        }
-
-        request->answer = budget_ask(request, request->held, wanted);
-        if (request->answer != RAM_DEVICE_GRANTED) {
-            request->need = request->held + wanted;
-            request->budget->is_short |= request->answer == RAM_DEVICE_LATER;
-            count_refusal(mr, request->answer);
-            return NULL;
-        }
-        buffer = buffer_new(pages);
-        if (!buffer) {
-            request->answer = RAM_DEVICE_NEVER;
-            count_refusal(mr, request->answer);
-            return NULL;
-        }
-        request->budget->used += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
-        buffer->budget = request->budget;
+    buffer = buffer_get(mr, offset, host, *len, wanted, is_write, request);
+    if (!buffer) {
+        return NULL;
     }
-    request->held += (uint64_t)pages * RAM_DEVICE_PAGE_SIZE;
-    request->has_buffers = true;
-    memory_region_ref(mr);
-    buffer->mr = mr;
-    buffer->offset = offset;
-    buffer->users = 1;
-    buffer->is_write = is_write;
-    buffer->has_data = is_write;
-    buffer->node.start = host;
-    buffer->node.last = host + *len - 1;
-    if (is_write) {
+    pointer = buffer_memory(buffer) + (host - buffer->node.start);
+    if (is_write && !buffer->has_data) {
         /* What is flushed and was never written isn't somebody else's data */
-        memset(buffer_memory(buffer), 0, *len);
+        memset(pointer, 0, *len);
+        qatomic_store_release(&buffer->has_data, true);
     }
-    QEMU_LOCK_GUARD(&pool.lock);
-    interval_tree_insert(&buffer->node, &pool.buffers[is_write]);
-    return buffer_memory(buffer);
+    return pointer;
 }
 
 /*
@@ -483,6 +495,12 @@ static bool flush(const RamDevice *rd, uint64_t offset, void *ram, uint64_t len)
 static hwaddr offset_of(const RamDeviceBuffer *buffer, const void *pointer)
 {
     return buffer->offset + ((uint8_t *)pointer - buffer_memory(buffer));
+}
+
+/* The region's first byte behind what the buffer has */
+static hwaddr end_of(const RamDeviceBuffer *buffer)
+{
+    return buffer->offset + (buffer->node.last - buffer->node.start) + 1;
 }
 
 /* Copy between a part of a buffer and the device; false if that is gone */
@@ -577,6 +595,7 @@ bool ram_device_unmap(void *pointer, bool is_write, hwaddr access_len)
             return false;
         }
     }
+    access_len = MIN(access_len, end_of(buffer) - offset_of(buffer, pointer));
     if (is_write && access_len) {
         copy_part(buffer, pointer, access_len, flush);
         memory_region_ram_device_written(buffer->mr, offset_of(buffer, pointer),
@@ -611,6 +630,9 @@ void ram_device_update(const RamDevice *rd, hwaddr offset, const void *data,
         RamDeviceBuffer *buffer = container_of(node, RamDeviceBuffer, node);
         const uint64_t from = MAX(node->start, first);
 
+        if (!qatomic_load_acquire(&buffer->has_data)) {
+            continue;
+        }
         memcpy(buffer_memory(buffer) + (from - node->start),
                (const uint8_t *)data + (from - first),
                MIN(node->last, last) - from + 1);

@@ -113,10 +113,10 @@ REFUSED_BY_THE_HOST = {
 
 SHARING = {
     "an address space's memory is given back by another one": Break(
-        "buffer->has_data &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
+        "qatomic_load_acquire(&buffer->has_data) &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
         "lost wake-up", "address spaces that share"),
     "a queue gives an address space's memory back": Break(
-        "buffer->has_data &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
+        "qatomic_load_acquire(&buffer->has_data) &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
         "lost wake-up", "a queue and clients that share"),
     "two read the device again at the same time": Break(
         "WITH_QEMU_LOCK_GUARD(&pool.refill_lock) {\n", "{\n", "is in the buffer again", "a buffer that two read again"),

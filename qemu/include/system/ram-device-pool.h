@@ -4,8 +4,8 @@
  * Who asks for a pointer into a RAM device (address_space_map()) gets one into
  * a buffer of ordinary RAM, which is filled and flushed by the routines of
  * system/ram-device.h.  Buffers are of any size, begin at a page, and lie in
- * memory that nothing else of QEMU is in.  They aren't cleared: a buffer has
- * what earlier DMA of the VM has left there.
+ * memory that nothing else of QEMU is in.  Nobody gets what earlier DMA of the
+ * VM has left there.
  *
  * Each virtio device has a budget of its own, and so has each address space
  * for whoever else does DMA there.  What doesn't fit into it at present waits.
