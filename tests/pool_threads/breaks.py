@@ -111,12 +111,16 @@ REFUSED_BY_THE_HOST = {
         "references to the device", "memory that the host refuses when a budget is full"),
 }
 
+OF_SHARED = (
+    "qatomic_load_acquire(&buffer->has_data) &&\n"
+    "            (buffer->budget->bh || buffer->budget == budget)) {"
+)
 SHARING = {
     "an address space's memory is given back by another one": Break(
-        "qatomic_load_acquire(&buffer->has_data) &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
+        OF_SHARED, "buffer->has_data) {",
         "lost wake-up", "address spaces that share"),
     "a queue gives an address space's memory back": Break(
-        "qatomic_load_acquire(&buffer->has_data) &&\n            (buffer->budget->bh || buffer->budget == budget)) {", "buffer->has_data) {",
+        OF_SHARED, "buffer->has_data) {",
         "lost wake-up", "a queue and clients that share"),
     "two read the device again at the same time": Break(
         "WITH_QEMU_LOCK_GUARD(&pool.refill_lock) {\n", "{\n", "is in the buffer again", "a buffer that two read again"),
