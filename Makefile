@@ -22,7 +22,7 @@ began := $(shell date +%s)
 # TARGETS= and QEMU_SRC= stay in force until they are given again.
 options = -Dbase=$(BASE)
 ifdef TARGETS
-options += -Dtargets=$(TARGETS)
+options += -Dtargets='$(TARGETS)'
 endif
 ifneq ($(origin QEMU_SRC),undefined)
 absolute = import os, sys; print(os.path.abspath(os.path.expanduser(sys.argv[1])))
@@ -49,15 +49,16 @@ not_here = -- no demonstration: this machine's kernel doesn't run programs for $
 all: setup
 	@ninja -C build $(variant)
 	@$(if $(filter patched,$(variant)),ninja -C build demonstrate,echo "$(not_here)")
-	@echo "-- the emulator:" $$(find $(CURDIR)/$(work)/build-$(variant) -maxdepth 1 -type f -name 'qemu-system-*' | sort)
+	@echo "-- the emulator:" $$(find '$(CURDIR)/$(work)/build-$(variant)' -maxdepth 1 -type f -name 'qemu-system-*' | sort)
 	@echo "-- to install it: make install$(if $(filter patched,$(variant)),, ARCH=$(ARCH) DESTDIR=FOLDER)$(of_base)"
 	@echo "-- it took $$((($$(date +%s) - $(began)) / 60)) min $$((($$(date +%s) - $(began)) % 60)) s"
 	@$(python) scripts/newer_release.py --base $(BASE) --work $(work) 'make newest$(of_base)'
 
 # The base's newest release in Debian, in place of the one that was taken first.
 newest:
-	@rm -f $(work)/source.stamp $(work)/newest.stamp
-	@$(MAKE) --no-print-directory all
+	@rm -f $(work)/newest.stamp; if [ -e $(work)/source.stamp ]; then mv $(work)/source.stamp $(work)/source.before; fi
+	@$(MAKE) --no-print-directory all || \
+		{ [ -e $(work)/source.stamp ] || mv $(work)/source.before $(work)/source.stamp; exit 1; }
 
 # STRICT=1 fails for a skip that tests/allowed-skips doesn't list.
 tested = $(meson) test -C build --no-rebuild --print-errorlogs
@@ -178,6 +179,7 @@ install:
 		--prefix '$(PREFIX)' --destdir '$(DESTDIR)'
 
 clean:
+	@for made in build/qemu/*/; do [ ! -d $$made ] || $(program) scripts/all_saved.py --work $$made || exit 1; done
 	rm -rf build
 
 help:

@@ -57,7 +57,7 @@ def made(root: Path, suite: str, architectures: list[str], packages: list[str]) 
     partial = root.with_name(f"{root.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with tempfile.NamedTemporaryFile("w", suffix=".sources") as sources:
-        sources.write(debian_source.stanzas("deb", suite, debian_source.mirrors()))
+        sources.write(debian_source.stanzas("deb", suite, debian_source.debian_mirrors()))
         sources.flush()
         run(["mmdebstrap", "--variant=buildd", "--aptopt=APT::Install-Recommends \"false\"",
              f"--architectures={','.join(architectures)}", f"--include={','.join(packages)}",

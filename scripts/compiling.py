@@ -13,7 +13,7 @@ from pathlib import Path
 
 import firmware
 from hosts import Host
-from workplace import DISK_FULL, REPOSITORY, Refused, Workplace, run, say
+from workplace import DISK_FULL, REPOSITORY, Refused, Workplace, cached, run, say
 
 
 def command(tree: Path, python: Path, targets: list[str], *options: str, host: Host) -> list[str]:
@@ -24,23 +24,22 @@ def command(tree: Path, python: Path, targets: list[str], *options: str, host: H
     words = [*host.configure, str(tree / "configure"), f"--python={python.absolute()}",
              f"--target-list={','.join(targets)}", "--disable-werror", "--disable-docs", "--disable-install-blobs",
              "--prefix=/usr/local", f"--firmwarepath={':'.join(firmware.DISTRIBUTION)}",
-             f"--cc={'ccache ' if shutil.which('ccache') else ''}{' '.join(host.cc)}", *host.options, *options]
+             f"--cc={' '.join(cached_compiler(host))}", *host.options, *options]
     if (tree / "subprojects" / "keycodemapdb" / "README").is_file():
         words.append("--disable-download")
     return words
 
 
+def cached_compiler(host: Host) -> list[str]:
+    """The compiler, by ccache where that is installed."""
+    by_ccache = shutil.which("ccache") and Path(host.cc[0]).name != "ccache"
+    return [*(["ccache"] if by_ccache else []), *host.cc]
+
+
 def ccache_folder() -> Path:
-    """Where ccache keeps objects: the user's choice or cache folder, or build/ if that can't be written."""
-    if chosen := os.environ.get("CCACHE_DIR"):
-        return Path(chosen)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccache"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    return folder if writable else REPOSITORY / "build" / "ccache"
+    """Where ccache keeps objects: the user's choice, or the cache."""
+    chosen = os.environ.get("CCACHE_DIR")
+    return Path(chosen) if chosen else cached("ccache")
 
 
 def configure(place: Workplace, tree: Path, build: Path, words: list[str], python: Path, host: Host,
@@ -76,7 +75,7 @@ def test_programs(build: Path, wanted: Callable[[str, list[str]], bool]) -> list
 def watch(place: Workplace, words: list[str], build: Path, log: Path | None = None,
           further: Mapping[str, str] | None = None) -> None:
     """Run a long command in the build folder, with its output on the terminal, or at the end of a log."""
-    environment = os.environ | {
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
         "CCACHE_BASEDIR": str(REPOSITORY),
         "CCACHE_NOHASHDIR": "1",
         "CCACHE_DIR": str(ccache_folder()),

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import http.client
 import os
 import re
 import shutil
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +110,9 @@ def from_registry(place: Workplace, _: list[Wrap], folder: Path) -> None:
     git("archive", f"--output={archive}", "--format=tar", "base", "rust", GIT_DIR=place.repository)
     run(["tar", "-x", "-C", str(manifest), "-f", str(archive)])
     archive.unlink()
-    config = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "config.toml"
-    options = ["--config", str(config)] if config.is_file() else []
+    home = os.environ.get("CARGO_HOME") or (f"{os.environ['HOME']}/.cargo" if "HOME" in os.environ else "")
+    config = Path(home) / "config.toml"
+    options = ["--config", str(config)] if home and config.is_file() else []
     run(["cargo", *options, "fetch", "--locked"], cwd=manifest / "rust", env=os.environ | {"CARGO_HOME": str(folder)})
     shutil.rmtree(manifest)
 
@@ -124,7 +125,7 @@ def from_addresses(_: Workplace, needed: list[Wrap], folder: Path) -> None:
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 (folder / f"{wrap.directory}.crate").write_bytes(answer.read())
-        except (urllib.error.URLError, TimeoutError) as failure:
+        except (OSError, http.client.HTTPException) as failure:
             raise Refused(f"{wrap.source_url}: {failure}") from failure
 
 

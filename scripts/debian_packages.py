@@ -13,15 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workplace import NotAvailable, run
+from workplace import NotAvailable, cached, run
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # and what Debian calls them
 
 
 def cache_folder() -> Path:
     """Where downloads are kept from one run to the next."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "qemu-ram-device"
+    return cached("qemu-ram-device")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,9 @@ def _add_contents(download: Path, folder: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        # What apt says is read, and it has more languages than one.
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False,
+                              env=os.environ | {"LC_ALL": "C"})  # fmt: skip
     except OSError as error:
         raise NotAvailable(f"{command[0]} doesn't start: {error.strerror}") from None
     if done.returncode:

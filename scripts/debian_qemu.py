@@ -97,7 +97,7 @@ def _cached(name: str, architecture: str, suite: str | None) -> DebianQemu:
 
 
 def _download(package: str, suite: str | None, folder: Path) -> None:
-    mirrors = debian_source.mirrors() if debian_source.is_debian() else []
+    mirrors = debian_source.debian_mirrors()
     architecture = debian_packages.ARCHITECTURES.get(platform.machine())
     if not mirrors or not architecture:
         raise NotAvailable(f"no {package} of Debian's for this machine: it has no apt source of Debian")

@@ -52,6 +52,21 @@ def mirrors(configuration: Path = APT_CONFIGURATION) -> list[Mirror]:
     return found
 
 
+def of_debian(sources: list[Mirror]) -> list[Mirror]:
+    """Those of the machine's apt sources that apt knows as Debian's; all, as long as it has no lists.
+
+    Others than Debian have a component main, too, and nothing of Debian's suites.
+    """
+    listed = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)"]).splitlines()
+    known = {line.removeprefix("Debian|").rstrip("/") for line in listed if line.startswith("Debian|")}
+    return [mirror for mirror in sources if known & {uri.rstrip("/") for uri in mirror.uris.split()}] or sources
+
+
+def debian_mirrors() -> list[Mirror]:
+    """The machine's apt sources that have Debian's suites; none on another distribution."""
+    return of_debian(mirrors()) if is_debian() else []
+
+
 def stanzas(kind: str, suite: str, known: list[Mirror]) -> str:
     """The stanzas of a suite, of kind deb or deb-src, on the mirrors that are known."""
     found: list[str] = []
@@ -89,7 +104,7 @@ def download_package(base: str, suite: str, folder: Path) -> tuple[Path, str]:
 
 
 def _fetch(base: str, suite: str, folder: Path, *options: str) -> str:
-    known = mirrors() if is_debian() else []
+    known = debian_mirrors()
     if not known:
         raise Refused(f"asked for QEMU {base} from Debian {suite}, but this machine has no apt source of Debian.\n"
                       f"  {OTHER_WAY.format(base=base)}.")
@@ -109,7 +124,7 @@ def _fetch(base: str, suite: str, folder: Path, *options: str) -> str:
 
 def newest_release(base: str, suite: str, folder: Path) -> str:
     """The base's newest release in the suite, for instance 10.0.14, asked by an apt configuration in the folder."""
-    options = configure(folder, stanzas("deb-src", suite, mirrors()))
+    options = configure(folder, stanzas("deb-src", suite, debian_mirrors()), patience=5, retries=0)
     packaged = newest(base, suite, listed(options))
     return re.sub(r"^\d+:", "", packaged).partition("+")[0].partition("-")[0]
 
@@ -120,14 +135,17 @@ def listed(options: list[str]) -> list[str]:
     return versions(run(["apt-cache", *options, "showsrc", "--only-source", "qemu"]))
 
 
-def configure(folder: Path, sources: str) -> list[str]:
-    """Make an apt configuration in the folder; the options that make apt use it and nothing of the machine's."""
+def configure(folder: Path, sources: str, patience: int = 60, retries: int = 2) -> list[str]:
+    """Make an apt configuration in the folder; the options that make apt use it and nothing of the machine's.
+
+    `patience` is how many seconds apt waits for a mirror.
+    """
     for name in ("parts", "lists/partial", "cache/archives/partial", "files"):
         (folder / name).mkdir(parents=True)
     (folder / "parts" / "qemu.sources").write_text(sources)
     private = {"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": folder / "parts",
                "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache",
-               "APT::Update::Error-Mode": "any", "Acquire::Retries": "2", "Acquire::http::Timeout": "60"}
+               "APT::Update::Error-Mode": "any", "Acquire::Retries": retries, "Acquire::http::Timeout": patience}
     if os.geteuid() == 0:
         private["APT::Sandbox::User"] = "root"
     return ["-q", *(word for name, value in private.items() for word in ("-o", f"{name}={value}"))]

@@ -57,12 +57,13 @@ def main() -> None:
 def build(place: Workplace, variant: str, targets: list[str], python: Path) -> None:
     """Have a variant's emulators; NotAvailable if there is nothing to build it with."""
     made, host = folder(place, variant), host_of(place, variant)
-    (made / NOT_AVAILABLE).unlink(missing_ok=True)
-    configure(place, made, variant, host, targets, python)
     kinds = ["system", *(["fuzz"] if variant == "sanitized" else [])]
     emulators = [f"qemu-{kind}-{target.removesuffix('-softmmu')}" for target in targets for kind in kinds]
-    say(f"building {' '.join(emulators)} ({variant}) in {made}")
-    compiling.watch(place, ["ninja", "-C", str(made), *emulators], made)
+    with place.locked():
+        (made / NOT_AVAILABLE).unlink(missing_ok=True)
+        configure(place, made, variant, host, targets, python)
+        say(f"building {' '.join(emulators)} ({variant}) in {made}")
+        compiling.watch(place, ["ninja", "-C", str(made), *emulators], made)
     if variant in CROSS:
         sizes = ", ".join(f"{name} of {(made / name).stat().st_size / 1e6:.0f} MB" for name in emulators)
         say(f"for {variant} hosts there is {sizes} in {made}")

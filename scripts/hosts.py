@@ -38,7 +38,7 @@ class Host:
 
 def native() -> Host:
     """This machine."""
-    return Host((os.environ.get("CC", "gcc"),))
+    return Host(tuple(shlex.split(os.environ.get("CC") or "gcc")))
 
 
 def sanitizing() -> Host:

@@ -8,6 +8,7 @@ the emulator (qemu-img and so on) are not built and not installed: the series do
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -31,14 +32,23 @@ def main() -> None:
     if not listing.is_file():
         raise Refused(f"{build} has no finished build: run `make` first")
     top = Path(f"{options.destdir}{options.prefix}")
-    for source, configured in json.loads(listing.read_text()).items():
-        place = Path(configured).relative_to(CONFIGURED)
-        data = place.is_relative_to("share/qemu") and Path(source).exists()
-        if data or place.name.startswith("qemu-system-"):
-            (top / place).parent.mkdir(parents=True, exist_ok=True)
-            (top / place).unlink(missing_ok=True)
-            shutil.copy(source, top / place)
+    os.umask(0o022)  # others than who installs it start it
+    with workplace(options).locked():
+        for source, configured in json.loads(listing.read_text()).items():
+            place = Path(configured).relative_to(CONFIGURED)
+            data = place.is_relative_to("share/qemu") and Path(source).exists()
+            if data or place.name.startswith("qemu-system-"):
+                copy(Path(source), top / place)
     say(f"installed into {top}")
+
+
+def copy(source: Path, target: Path) -> None:
+    """The whole file is there, or what was there before: VMs may be started with it meanwhile."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.copyfile(source, partial)
+    partial.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+    partial.replace(target)
 
 
 if __name__ == "__main__":

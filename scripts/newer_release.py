@@ -23,7 +23,8 @@ def main() -> None:
     suite = declared(place.base)["suite"]
     if source["fingerprint"] != f"Debian {suite}":
         return
-    newest = last_known(place) or ask(place, suite) or source["version"]
+    known = last_known(place)
+    newest = (ask(place, suite) if known is None else known) or source["version"]
     if number(newest) > number(source["version"]):
         say(f"Debian {suite} has QEMU {newest}, and this is {source['version']}; to take it: {options.take}")
 
@@ -34,20 +35,20 @@ def number(version: str) -> list[int]:
 
 
 def last_known(place: Workplace) -> str | None:
-    """What was found in the last day."""
+    """What was found in the last day; nothing, if nobody answered; None if nobody was asked."""
     stamp = place.root / "newest.stamp"
     is_fresh = stamp.is_file() and 0 <= time.time() - stamp.stat().st_mtime < DAY_SECONDS
-    return stamp.read_text().strip() or None if is_fresh else None
+    return stamp.read_text().strip() if is_fresh else None
 
 
-def ask(place: Workplace, suite: str) -> str | None:
-    """The newest release that the suite has; None if it can't be asked."""
+def ask(place: Workplace, suite: str) -> str:
+    """The newest release that the suite has; nothing if it can't be asked."""
     if not debian_source.is_debian():
-        return None
+        return ""
     try:
         newest = debian_source.newest_release(place.base, suite, place.scratch("newest"))
     except Refused:
-        return None
+        newest = ""
     finally:
         place.scratch("newest")
     place.write(place.root / "newest.stamp", f"{newest}\n")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import sys
@@ -19,8 +20,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make(folder)
+
+
+def make(folder: Path) -> None:
+    """Make or renew it. Its programs name the folder, so it is made anew where that was moved to."""
     stamp = folder / "requirements"
-    wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
+    wanted = f"{sys.version}\n{folder}\n{REQUIREMENTS.read_text()}"
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     say(f"making the Python environment {folder}")

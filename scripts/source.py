@@ -89,7 +89,10 @@ def unpack(source: Path, into: Path) -> None:
     if source.is_file():
         run(["tar", "--no-same-owner", "--strip-components=1", "-xf", str(source), "-C", str(into)])
     elif (source / ".git").exists():
-        copy(["git", "-c", "safe.directory=*", "-C", str(source), "archive", "HEAD"], into)
+        archive = into.with_name(f"{into.name}.tar")
+        git("archive", "--format=tar", f"--output={archive}", "HEAD", cwd=source)
+        run(["tar", "--no-same-owner", "-xf", str(archive), "-C", str(into)])
+        archive.unlink()
         for wrap in wraps(into):
             fetched = source / "subprojects" / wrap.directory
             if fetched.is_dir() and not wrap.unpacked.exists():

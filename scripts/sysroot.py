@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from debian_packages import Apt, apt_of, cache_folder, filled
+from workplace import NotAvailable
 
 # What scripts/needs wants of libraries for a native build.
 LIBRARIES = ("libc6-dev", "libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "libslirp-dev", "libaio-dev",
@@ -40,6 +41,8 @@ def needed(apt: Apt) -> list[str]:
         found += asked
         depends = re.findall(r"^ *\|?(?:Pre)?Depends: ([\w.+-]+)", apt.depends(asked), re.MULTILINE)
         asked = sorted({name for name in depends if re.search(IS_LIBRARY, name)} - set(found))
+    if found == list(LIBRARIES):
+        raise NotAvailable(f"apt-cache names nothing that {found[0]} depends on; try apt-get update")
     return found
 
 

@@ -46,6 +46,7 @@ def prepare(place: Workplace, checkout: Path, entries: list[series_file.Entry]) 
     stamp, wanted = place.root / "tree.stamp", fingerprint(base, checkout, entries)
     for tree, branch in ((place.tree, BRANCH), (place.stock_tree, "")):
         if tree.is_dir():
+            worktrees.check_repository(place, tree)
             worktrees.check_unedited(tree)
             worktrees.check_branch(tree, branch)
     if not (stamp.is_file() and json.loads(stamp.read_text()) == [wanted, reference(place, f"refs/heads/{BRANCH}")]

@@ -115,6 +115,18 @@ def workplace(options: argparse.Namespace) -> Workplace:
     return Workplace(options.base, root.resolve())
 
 
+def cached(name: str) -> Path:
+    """The folder of that name in the user's cache, or in build/ if that can't be written."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except (OSError, RuntimeError):  # the latter where nobody knows of a home
+        pass
+    return REPOSITORY / "build" / name
+
+
 def say(text: str) -> None:
     """One line of progress."""
     print(f"-- {text}", flush=True)

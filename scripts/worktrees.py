@@ -15,8 +15,17 @@ def worktree(place: Workplace, name: str, commit: str, *options: str) -> Path:
     """A new worktree in a scratch place, without a branch."""
     path = place.scratch(name)
     git("worktree", "prune", GIT_DIR=place.repository)
-    git("worktree", "add", "--quiet", "--detach", *options, path, commit, GIT_DIR=place.repository)
+    forced = ("--force", "--force")  # twice, for one that an interrupted run has left locked
+    git("worktree", "add", "--quiet", *forced, "--detach", *options, path, commit, GIT_DIR=place.repository)
     return path
+
+
+def check_repository(place: Workplace, tree: Path) -> None:
+    """Refuse to work in a tree of another workplace: git would work on that one's repository."""
+    belongs_to = (tree / ".git").read_text().removeprefix("gitdir:").strip() if (tree / ".git").is_file() else ""
+    if not Path(belongs_to).is_relative_to(place.repository):
+        raise Refused(f"{tree} belongs to a repository elsewhere ({belongs_to or 'none'}): was this checkout moved or "
+                      f"copied?\n  Its builds are of no use here: rm -r {place.root}")
 
 
 def check_unedited(tree: Path) -> None:

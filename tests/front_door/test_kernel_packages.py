@@ -20,7 +20,7 @@ VM_SECONDS = 300.0
 
 def kernel_of(release: str) -> Kernel:
     """That release's kernel, from the cache or downloaded; skipped by name where it can't be had."""
-    mirrors = debian_source.mirrors() if debian_source.is_debian() else []
+    mirrors = debian_source.debian_mirrors()
     if not mirrors or platform.machine() != "x86_64":
         pytest.skip(f"no kernel of Debian {release} for this machine: it has no apt source of Debian, or is no x86-64")
     stanzas = debian_source.stanzas("deb", release, mirrors)

@@ -19,19 +19,22 @@ APT_GET = """#!/bin/sh
 echo "$*" >>{calls}
 case " $* " in
 *" --remove --simulate "*) echo "{simulated}" ;;
+*" --simulate "*) ;;
+*" gdb "*) {install} ;;
 esac
 """
 
 
 def run(
-    folder: Path, simulated: str, user: int = 0, package: str = "gdb"
+    folder: Path, simulated: str, user: int = 0, package: str = "gdb", helps: bool = True
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run it, for one package alone, where its programs aren't; and what apt-get was asked."""
-    calls = folder / "calls"
+    calls, install = folder / "calls", f"/bin/ln -s /bin/true {folder}/gdb" if helps else ":"
     calls.touch()
     for tool in TOOLS:
         (folder / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool} here"))
-    programs = {"apt-get": APT_GET.format(calls=calls, simulated=simulated), "id": f"#!/bin/sh\necho {user}\n"}
+    apt_get = APT_GET.format(calls=calls, simulated=simulated, install=install)
+    programs = {"apt-get": apt_get, "id": f"#!/bin/sh\necho {user}\n"}
     for name, text in programs.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -55,7 +58,14 @@ def test_what_is_missing_is_installed_in_a_way_that_removes_nothing(tmp_path: Pa
     done, calls = run(tmp_path, "Inst gdb (13.1 Debian [amd64])")
     assert done.returncode == 0, done.stderr
     (install,) = installs(calls)
-    assert install.split() == ["install", "--yes", "--no-install-recommends", "--no-remove", "--quiet", "gdb"]
+    assert install.split() == ["install", "--yes", "--no-install-recommends", "--no-remove", "-o",
+                               "DPkg::Lock::Timeout=600", "--quiet", "gdb"]  # fmt: skip
+
+
+def test_a_package_that_is_installed_and_does_not_help_is_named(tmp_path: Path) -> None:
+    done, calls = run(tmp_path, "Inst gdb (13.1 Debian [amd64])", helps=False)
+    assert (done.returncode, len(installs(calls))) == (1, 1)
+    assert f"gdb: installed, but what comes first in PATH is something else, or too old ({tmp_path})" in done.stderr
 
 
 def test_who_is_not_root_is_told_the_command(tmp_path: Path) -> None:

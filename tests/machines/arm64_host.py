@@ -60,7 +60,7 @@ class Release:
 
 def stanzas(suite: str) -> str:
     """apt's sources of that suite; NotAvailable says why there are none."""
-    mirrors = debian_source.mirrors() if debian_source.is_debian() else []
+    mirrors = debian_source.debian_mirrors()
     if not mirrors:
         raise NotAvailable(f"nothing of Debian {suite} for arm64: this machine has no apt source of Debian")
     return debian_source.stanzas("deb", suite, mirrors)

@@ -79,7 +79,7 @@ def require_means() -> None:
 
 def make_archive(target: Path, packages: Sequence[str]) -> None:
     """A tar archive of Debian's minimal system with these packages and what they depend on."""
-    known = debian_source.mirrors() if debian_source.is_debian() else []
+    known = debian_source.debian_mirrors()
     if not known:
         raise NotAvailable(f"no Debian {SUITE} for this machine: it has no apt source of Debian")
     partial = target.with_suffix(".partial.tar")

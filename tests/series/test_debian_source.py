@@ -27,7 +27,7 @@ done
 @pytest.fixture
 def suite(bench: Bench) -> Path:
     """A folder with an apt whose suites have the versions in its file `listed` and, for any of them, one tarball."""
-    if not (debian_source.is_debian() and debian_source.mirrors()):
+    if not debian_source.debian_mirrors():
         pytest.skip("this machine has no apt source of Debian")
     folder = bench.folder / "suite"
     folder.mkdir()
@@ -93,3 +93,18 @@ def test_without_a_network_nothing_is_told(bench: Bench, suite: Path) -> None:
     (suite / "apt-get").write_text("#!/bin/sh\nexit 100\n")
     done = bench.script("newer_release", "make newest", PATH=path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_sources_that_are_not_debians_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sources.list").write_text(
+        "deb http://one.invalid/debian trixie main\n"
+        "deb [signed-by=/key] https://other.invalid/apt stable main\n"
+        "deb http://two.invalid/debian-security/ trixie-security main\n"
+    )
+    listed = ["Debian|http://one.invalid/debian/", "Other|https://other.invalid/apt/",
+              "Debian|http://two.invalid/debian-security/"]  # fmt: skip
+    monkeypatch.setattr(debian_source, "run", lambda _: "\n".join(listed))
+    found = debian_source.mirrors(tmp_path)
+    assert [mirror.suites for mirror in debian_source.of_debian(found)] == ["trixie", "trixie-security"]
+    monkeypatch.setattr(debian_source, "run", lambda _: "")  # as long as apt has no lists
+    assert debian_source.of_debian(found) == found

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
+
+import pytest
 
 from series.conftest import Bench, git
 
@@ -149,3 +152,23 @@ def test_what_an_interrupted_run_left_is_thrown_away(bench: Bench) -> None:
     bench.prepare()
     assert not list(bench.work.glob("*.partial"))
     assert not (bench.tree / "junk").exists()
+
+
+def test_what_is_nowhere_else_is_not_removed(bench: Bench) -> None:
+    assert bench.succeeds("all_saved") == ""  # nothing is prepared yet
+    bench.prepare()
+    assert bench.succeeds("all_saved") == ""
+    (bench.tree / "VERSION").write_text("edited\n")
+    assert "has edits that are not in the series" in bench.refuses("all_saved")
+    bench.commit("another hook", {"VERSION": "committed\n"})
+    assert "has commits that are not in patches/" in bench.refuses("all_saved")
+
+
+def test_a_workplace_that_was_copied_is_refused_and_the_first_one_stays(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bench.prepare()
+    copied = dataclasses.replace(bench, folder=tmp_path_factory.mktemp("copies") / "copy")
+    shutil.copytree(bench.folder, copied.folder, symlinks=True)
+    assert "was this checkout moved or copied?" in copied.refuses("tree", "--checkout", copied.checkout)
+    assert git("status", "--porcelain", cwd=bench.tree) == ""
