@@ -33,7 +33,7 @@ class PvScsi(ScsiDisk):
         self._registers = window.place(function, REGISTER_BAR).address
         self._state, self._requests, self._answers, self._sense = (pages.take() for _ in range(4))
         self._done = 0
-        self._qtest.write32(self._registers + COMMAND, RESET)
+        self.reset()
         self._qtest.write32(self._registers + COMMAND, SETUP_RINGS)
         rings = [self._requests // PAGE, *[0] * (MOST_RING_PAGES - 1)]
         rings += [self._answers // PAGE, *[0] * (MOST_RING_PAGES - 1)]
@@ -42,9 +42,25 @@ class PvScsi(ScsiDisk):
             self._qtest.write32(self._registers + COMMAND_DATA, word)
         self.power_on()
 
+    def reset(self) -> None:
+        """Reset the adapter, which forgets its rings."""
+        self._qtest.write32(self._registers + COMMAND, RESET)
+
     def command(
         self, cdb: bytes, from_device: bool, data: Sequence[Segment], timeout: float = ANSWER_SECONDS
     ) -> None:
+        answer = self.begin(cdb, from_device, data)
+        wait_until(
+            lambda: self._qtest.read32(self._state + ANSWERS_PRODUCED) == self._done, "the pvscsi adapter", timeout
+        )
+        self._qtest.write32(self._state + ANSWERS_CONSUMED, self._done)
+        host, status = struct.unpack("<HH", self._qtest.read(answer + 20, 4))
+        if host or status:
+            sense = self._qtest.read(self._sense, 18).hex()
+            raise RequestFailed(f"pvscsi answered with host status {host}, status {status}, sense {sense}")
+
+    def begin(self, cdb: bytes, from_device: bool, data: Sequence[Segment]) -> int:
+        """Give the adapter a command; where its answer will be."""
         flags = NO_DATA
         address = 0
         if data:
@@ -57,11 +73,4 @@ class PvScsi(ScsiDisk):
         self._done += 1
         self._qtest.write32(self._state + REQUESTS_PRODUCED, self._done)
         self._qtest.write32(self._registers + KICK, 0)
-        wait_until(
-            lambda: self._qtest.read32(self._state + ANSWERS_PRODUCED) == self._done, "the pvscsi adapter", timeout
-        )
-        self._qtest.write32(self._state + ANSWERS_CONSUMED, self._done)
-        host, status = struct.unpack("<HH", self._qtest.read(answer + 20, 4))
-        if host or status:
-            sense = self._qtest.read(self._sense, 18).hex()
-            raise RequestFailed(f"pvscsi answered with host status {host}, status {status}, sense {sense}")
+        return answer

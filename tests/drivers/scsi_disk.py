@@ -38,8 +38,7 @@ class ScsiDisk(ABC):
 
     def transfer(self, from_disk: bool, block: int, data: Sequence[Segment], timeout: float = ANSWER_SECONDS) -> None:
         """Read or write, and wait until it is done."""
-        cdb = struct.pack(">BBQIBB", READ_16 if from_disk else WRITE_16, 0, block, total(data) // BLOCK, 0, 0)
-        self.command(cdb, from_disk, data, timeout)
+        self.command(transfer_command(from_disk, block, total(data)), from_disk, data, timeout)
 
     def flush(self, timeout: float = ANSWER_SECONDS) -> None:
         self.command(struct.pack(">B9x", SYNCHRONIZE_CACHE_10), False, [], timeout)
@@ -60,6 +59,11 @@ class ScsiDisk(ABC):
 
     def inquiry(self, into: Segment) -> None:
         self.command(struct.pack(">BBBHx", INQUIRY, 0, 0, into.size), True, [into])
+
+
+def transfer_command(from_disk: bool, block: int, size: int) -> bytes:
+    """A read or a write of so many bytes."""
+    return struct.pack(">BBQIBB", READ_16 if from_disk else WRITE_16, 0, block, size // BLOCK, 0, 0)
 
 
 def unmap_list(ranges: Sequence[tuple[int, int]]) -> bytes:

@@ -35,6 +35,15 @@ class VirtioScsi(ScsiDisk):
     def command(
         self, cdb: bytes, from_device: bool, data: Sequence[Segment], timeout: float = ANSWER_SECONDS
     ) -> None:
+        self.begin(cdb, from_device, data)
+        self._queue.wait(timeout)
+        status, response = self._qtest.read(self._response + 10, 2)
+        if response != RESPONSE_OK or status != GOOD:
+            sense = self._qtest.read(self._response + 12, 18).hex()
+            raise RequestFailed(f"virtio-scsi answered with response {response}, status {status}, sense {sense}")
+
+    def begin(self, cdb: bytes, from_device: bool, data: Sequence[Segment]) -> None:
+        """Give the controller a command."""
         out, back = ([], data) if from_device else (data, [])
         head = LUN_0_OF_TARGET_0 + struct.pack("<QBBB", 0, 0, 0, 0) + cdb.ljust(CDB_SIZE, b"\0")
         self._qtest.write(self._request, head)
@@ -42,8 +51,3 @@ class VirtioScsi(ScsiDisk):
         self._queue.submit(
             [Segment(self._request, REQUEST_SIZE), *out], [Segment(self._response, RESPONSE_SIZE), *back]
         )
-        self._queue.wait(timeout)
-        status, response = self._qtest.read(self._response + 10, 2)
-        if response != RESPONSE_OK or status != GOOD:
-            sense = self._qtest.read(self._response + 12, 18).hex()
-            raise RequestFailed(f"virtio-scsi answered with response {response}, status {status}, sense {sense}")
