@@ -461,7 +461,8 @@ void *ram_device_map(MemoryRegion *mr, hwaddr offset, hwaddr *len,
  * Read the device into a buffer that others use.  As in RAM they will find what
  * the driver has written there meanwhile, but never what a device that is gone
  * reads as; nor, since it is one at a time, by pool.refill_lock, what another
- * one has replaced.
+ * one has replaced.  Each part ends with a word of the device's, so that all of
+ * them are made of the accesses of one transfer.
  */
 static bool refill(const RamDevice *rd, uint64_t offset, void *ram,
                    uint64_t len)
@@ -470,7 +471,8 @@ static bool refill(const RamDevice *rd, uint64_t offset, void *ram,
     uint8_t *buffer = ram;
 
     while (len) {
-        const uint64_t l = MIN(len, sizeof(part));
+        const uint64_t at = (uintptr_t)rd->host + offset;
+        const uint64_t l = MIN(len, sizeof(part) - at % sizeof(uint64_t));
 
         if (!ram_device_read(rd, offset, part, l)) {
             return false;

@@ -15,6 +15,7 @@ from machines.error import MachineError, NotAvailable
 TARGETS = ("s390x-unknown-linux-gnu", "riscv64gc-unknown-linux-gnu", "i686-unknown-linux-gnu",
            "powerpc64le-unknown-linux-gnu", "mipsel-unknown-linux-gnu", "aarch64-unknown-linux-gnu",
            "x86_64-pc-windows-gnu")  # fmt: skip
+WITH_ASSEMBLY = ("aarch64-", "x86_64-")
 WITHOUT_64_BIT_ATOMICS = "mipsel-unknown-linux-gnu"
 
 # What is added to a file of the crate, and what the compiler must say.
@@ -38,6 +39,22 @@ def target_or_skip(name: str) -> foreign_core.Target:
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_crate_compiles_for(name: str, tmp_path: Path) -> None:
     compile_crate(target_or_skip(name).compile, tmp_path, "metadata", ("--deny", "warnings"))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_clippy_finds_nothing_for(name: str, tmp_path: Path) -> None:
+    compile_crate(target_or_skip(name).lint, tmp_path, "metadata", ("--deny", "warnings", "--allow", "unknown_lints"))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_clippy_finds_what_is_not_argued_for(name: str, tmp_path: Path) -> None:
+    target = target_or_skip(name)
+    shutil.copytree(CRATE, tmp_path / "crate")
+    file = name.split("-", maxsplit=1)[0] if name.startswith(WITH_ASSEMBLY) else "volatile"
+    with (tmp_path / f"crate/src/arch/{file}.rs").open("a") as source:
+        source.write("pub fn nothing(at: *const u8) -> u8 {\n    unsafe { *at }\n}\n")
+    with pytest.raises(MachineError, match="unsafe block missing a safety comment"):
+        compile_crate(target.lint, tmp_path, "metadata", crate=tmp_path / "crate")
 
 
 @pytest.mark.parametrize("added", BREAKS)

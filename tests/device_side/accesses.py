@@ -20,6 +20,9 @@ RING_AREA = 512 * KIB
 MARKER = BAR_SIZE - 8
 NO_ACTION = 0
 
+# Two pieces of a request's data, the second within the first. Its buffer is read again for it, a page at a time.
+AROUND, WITHIN = (0, 4600), (4, 4104)
+
 # How the BAR is accessed: by one load or store of a guest's, by a guest's longer access, by a device's DMA.
 SINGLE, BULK, REQUEST = "guest access", "access of any length", "virtio-blk DMA"
 MEANS = (SINGLE, BULK, REQUEST)
@@ -94,6 +97,12 @@ def _pieces(offset: int, lengths: Sequence[int]) -> Iterator[Piece]:
 def ring_requests() -> range:
     """The numbers of the requests whose queue is in the BAR, which follow the actions'."""
     return range(len(actions()) + 1, len(actions()) + 4)
+
+
+def sharing_request() -> Action:
+    """One whose second piece of data shares the first one's buffer: too long for stock's."""
+    pieces = tuple(Piece(READ_AREA + offset, length) for offset, length in (AROUND, WITHIN))
+    return Action(ring_requests().stop, REQUEST, False, pieces)
 
 
 def requests() -> list[Action]:

@@ -25,12 +25,14 @@ from device_side.accesses import (
     NO_ACTION,
     READ_AREA,
     REQUEST,
+    SECTOR,
     SINGLE,
     Action,
     actions,
     read_area,
     requests,
     ring_requests,
+    sharing_request,
 )
 from device_side.one_instruction import OneInstruction
 from device_side.planned import (
@@ -39,7 +41,9 @@ from device_side.planned import (
     NVME,
     PLAN_FILE,
     RESULTS_FILE,
+    SHARING_AT,
     STARTED,
+    STOCK,
     Machine,
     first_sector,
     instructions,
@@ -78,8 +82,9 @@ def make_instructions(function: Path) -> None:
 class Run:
     """All actions of one inner emulator."""
 
-    def __init__(self, place: int, emulator: Emulator) -> None:
+    def __init__(self, place: int, machine: Machine, emulator: Emulator) -> None:
         self._place = place
+        self._is_stock = machine.name == STOCK
         self._qtest: QTest = emulator.qtest
         self._bar = pci.find(emulator.qtest, *NVME).place_bar(MEMORY_BAR, pci.HIGH_MMIO).address
         self._disk = VirtioBlk(emulator.qtest)
@@ -100,9 +105,9 @@ class Run:
                 if not action.store and self._loaded(action, reply) != action.data():
                     yield action.number
         for request in requests():
-            self._qtest.command(self._mark(self._number(request)))
-            segments = [Segment(self._bar + piece.offset, piece.length) for piece in request.pieces]
-            self._disk.transfer(request.store, first_sector(self._place, request), segments)
+            self._request(request, first_sector(self._place, request))
+        if not self._is_stock:
+            self._request(sharing_request(), SHARING_AT // SECTOR)
         self._qtest.command(self._mark(NO_ACTION))
         rings.make_requests(
             self._qtest,
@@ -111,6 +116,11 @@ class Run:
             partial(self._qtest.command, self._mark(NO_ACTION)),
         )
         self._qtest.command(self._mark(marker(self._place + 1, STARTED)))
+
+    def _request(self, request: Action, sector: int) -> None:
+        self._qtest.command(self._mark(self._number(request)))
+        segments = [Segment(self._bar + piece.offset, piece.length) for piece in request.pieces]
+        self._disk.transfer(request.store, sector, segments)
 
     def _number(self, action: Action) -> int:
         return marker(self._place, action.number)
@@ -173,7 +183,7 @@ def run_machine(place: int, machine: Machine, host_address: str, work: Path) -> 
     ]  # fmt: skip
     with Emulator(command, work / f"{place}.messages") as emulator:
         try:
-            run = Run(place, emulator)
+            run = Run(place, machine, emulator)
             yield {"mtree": {"machine": machine.name, "text": emulator.monitor("info mtree")}}
             for number in run.carry_out():
                 yield {"wrong": {"machine": machine.name, "action": number}}

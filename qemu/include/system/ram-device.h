@@ -122,6 +122,8 @@ bool ram_device_write(const RamDevice *rd, uint64_t offset, const void *ram,
  *
  * By one load and one store of that width, at any alignment.  The store is
  * atomic if @to is naturally aligned.  No memory ordering beyond program order.
+ * On hosts other than x86-64 and aarch64 all that needs both sides to be aligned,
+ * and a host that has an access of that width.
  *
  * @to: destination
  * @from: source

@@ -92,7 +92,8 @@ impl DeviceAddr {
 /// `Self` must be 1, 2, 4 or 8 bytes, and any of their values a valid `Self`.
 /// The functions that access memory must access the `size_of::<Self>()` bytes
 /// at `addr` and no other memory, in the direction that their name says; those
-/// of the device side exactly once, by one access.
+/// of the device side exactly once, by one access if the host has one of that
+/// width.
 pub unsafe trait Word: Copy + Into<u64> {
     /// The low bytes of `value`.
     fn truncated(value: u64) -> Self;

@@ -30,8 +30,12 @@ extern "C" {
 }
 
 /// The address that one number of an entry stands for.
-fn absolute(field: *const i32) -> usize {
-    // SAFETY: in an entry of the table, which is never written.
+///
+/// # Safety
+///
+/// `field` must be in an entry of the table.
+unsafe fn absolute(field: *const i32) -> usize {
+    // SAFETY: the caller's; the table is mapped, and never written.
     let relative = unsafe { u32::ram_load(field.cast()) } as i32;
     (field as usize).wrapping_add(relative as usize)
 }
@@ -44,8 +48,10 @@ pub fn fixup(pc: usize) -> Option<usize> {
     let (mut entry, stop) = bounds();
     while entry != stop {
         let instruction: *const i32 = entry.cast();
-        if absolute(instruction) == pc {
-            return Some(absolute(instruction.wrapping_add(1)));
+        // SAFETY: the two numbers of an entry, which is before the table's end.
+        let (at, go_on) = unsafe { (absolute(instruction), absolute(instruction.wrapping_add(1))) };
+        if at == pc {
+            return Some(go_on);
         }
         entry = entry.wrapping_add(1);
     }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 //! The accesses of every other host (C4, "other hosts").
+//!
+//! The compiler makes one instruction of each, but where the host has none: a
+//! `u64` on a host of 32 bits, and misaligned RAM where only bytes may lie
+//! anywhere.  Both are made of narrower ones then.
+
+use core::mem::size_of;
 
 use super::{DeviceAddr, Word};
 use crate::plan::Misaligned;
@@ -12,7 +18,7 @@ pub const MISALIGNED: Misaligned = Misaligned::Split;
 macro_rules! words {
     ($($word:ty)+) => {$(
         // SAFETY: an integer of 8 bytes or less; each function accesses one at
-        // `addr`, and rustc makes no second access of a volatile one.
+        // `addr`, and rustc accesses no byte of a volatile one twice.
         unsafe impl Word for $word {
             #[inline(always)]
             fn truncated(value: u64) -> Self {
@@ -34,14 +40,28 @@ macro_rules! words {
 
             #[inline(always)]
             unsafe fn ram_load(addr: *const u8) -> Self {
+                let addr: *const Self = addr.cast();
                 // SAFETY: mapped, says the caller.
-                unsafe { addr.cast::<Self>().read_unaligned() }
+                unsafe {
+                    if addr as usize % size_of::<Self>() == 0 {
+                        addr.read_volatile()
+                    } else {
+                        addr.read_unaligned()
+                    }
+                }
             }
 
             #[inline(always)]
             unsafe fn ram_store(addr: *mut u8, value: Self) {
+                let addr: *mut Self = addr.cast();
                 // SAFETY: mapped, says the caller.
-                unsafe { addr.cast::<Self>().write_unaligned(value) }
+                unsafe {
+                    if addr as usize % size_of::<Self>() == 0 {
+                        addr.write_volatile(value)
+                    } else {
+                        addr.write_unaligned(value)
+                    }
+                }
             }
         }
     )+};
