@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from drivers.pages import Pages
-from drivers.request import NoAnswer, Segment
+from drivers.request import ANSWER_SECONDS, NoAnswer, Segment
 from drivers.virtio import DeepQueue, Virtqueue
 from machines.qtest_client import QTest
 
 NO_INTERRUPT = 1
-ANSWER_SECONDS = 60.0
 # A pause between two looks is this part of the time waited so far, lest looking takes a processor away from what is
 # timed, and at least so many seconds. Linux adds a timer's slack to it, 50 microseconds unless it is told otherwise.
 PAUSE_PART, SHORTEST_PAUSE = 1 / 16, 5e-6

@@ -108,8 +108,9 @@ def test_a_server_that_never_answers_what_it_was_asked(tmp_path: Path) -> None:
         is_over.wait()
 
     with listening(tmp_path / "qmp", silent):
-        impatient_doctor("--qmp", tmp_path / "qmp").is_refused("takes longer than 0.5 s", "hangs", "--timeout")
+        run = impatient_doctor("--qmp", tmp_path / "qmp")
         is_over.set()
+    run.is_refused("takes longer than 0.5 s", "hangs", "--timeout")
 
 
 def test_a_server_that_sends_events_for_ever(tmp_path: Path) -> None:

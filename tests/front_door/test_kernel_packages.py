@@ -15,7 +15,7 @@ from machines.error import MachineError, NotAvailable
 from machines.outer_vm import Kernel
 
 RELEASES = ("bookworm", "trixie")
-VM_SECONDS = 300.0
+VM_SECONDS = 1800.0
 
 
 def kernel_of(release: str) -> Kernel:

@@ -139,6 +139,10 @@ def _download_kernel(folder: Path) -> None:
         apt.unpack(apt.dependency(KERNEL_PACKAGE, r"linux-image-\S+"), folder)
 
 
+class Stalled(MachineError):
+    """The VM has shown nothing for too long."""
+
+
 def unpacked_kernel(folder: Path) -> Kernel:
     """The kernel that a package holds, which was unpacked there."""
     modules = initramfs.modules_folder(folder)
@@ -185,8 +189,8 @@ def run(
     """Run the command in the VM, and hand on each line that it adds to the file `follow` in the work folder.
 
     `devices` are further arguments of the outer emulator, `modules` further modules of its kernel, `own_modules` files
-    of modules that are loaded last, and `kernel_arguments` what the kernel is told besides. Raises MachineError, with
-    the console's last lines, if no such line comes for `timeout` seconds or the command fails.
+    of modules that are loaded last, and `kernel_arguments` what the kernel is told besides. Raises, with the console's
+    last lines, Stalled if no such line comes for `timeout` seconds, and MachineError if the command fails.
     """
     work = work.resolve()
     if machine.usr and any(path.is_relative_to("/usr") for path in (work, TESTS)):
@@ -217,7 +221,7 @@ def run(
                     on_line(line)
                     deadline = time.monotonic() + timeout
                 if running and time.monotonic() > deadline:
-                    raise MachineError(f"the outer VM has shown nothing for {timeout:.0f} s\n{_tail(console)}")
+                    raise Stalled(f"the outer VM has shown nothing for {timeout:.0f} s\n{_tail(console)}")
                 time.sleep(0.1 if running else 0)
         finally:
             vm.kill()

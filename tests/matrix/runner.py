@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from drivers.request import DeviceNeedsReset, NoAnswer, RequestFailed
+from drivers.request import ANSWER_SECONDS, DeviceNeedsReset, NoAnswer, RequestFailed
 from machines.qtest_client import EmulatorError
 from matrix import others, storage
 from matrix.cases import expected_of_stock
@@ -27,8 +27,6 @@ from matrix.images import Image
 from matrix.jobs import Job, Outcome
 from matrix.machine import DIRECT, STOCK, Bars, Machine, Variant, machine
 
-# No request takes longer, even in the outer VM on a busy machine.
-ANSWER_SECONDS = 120.0
 # The wait for what may well give none.
 UNANSWERED_SECONDS = 3.0
 

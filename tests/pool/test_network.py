@@ -70,6 +70,7 @@ class Card:
 @contextmanager
 def card(folder: Path, features: int) -> Iterator[Card]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.settimeout(EVERY_ANSWER_SECONDS)
     with ours, theirs:
         theirs.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -13,7 +13,7 @@ import pytest
 from drivers import pci
 from drivers.megasas import MegaSas
 from drivers.nvme import BLOCK, Nvme
-from drivers.request import Segment, wait_until
+from drivers.request import ANSWER_SECONDS, Segment, wait_until
 from drivers.scsi_disk import READ_16, WRITE_16
 from drivers.virtio import VirtioPci
 from drivers.virtio_scsi import VirtioScsi
@@ -27,7 +27,6 @@ FIRST_PIECES = (100, BLOCK + 100, 4096 + 4, 65536 + 511)
 GAP, SHORT = PAGE, 100
 # What the emulator tells when a request finds no memory for any of its sectors.
 WAITS_FOR_MEMORY = "dma_map_wait"
-ANSWER_SECONDS = 60
 
 
 @pytest.mark.parametrize("from_disk", [True, False], ids=["read", "write"])

@@ -35,6 +35,7 @@ def test_c9_a_reset_ends_a_read_into_a_bar(tmp_path: Path) -> None:
         running.emulator.monitor('qom-set -j /objects/slow limits {"bps-total":1}')
         disk.begin(transfer_command(True, 0, SIZE), True, [Segment(running.address, SIZE)])
         running.wait_for_trace(PART_DONE, 2)
+        assert ENDED not in running.emulator.messages()
         disk.reset()
         assert running.emulator.messages().count(ENDED) == 1
         pattern = random.Random("after the reset").randbytes(SIZE)
@@ -53,5 +54,6 @@ def test_a_reset_ends_a_read_into_a_hole(tmp_path: Path) -> None:
         running.emulator.monitor('qom-set -j /objects/slow limits {"bps-total":1}')
         disk.begin(transfer_command(True, 0, INTO_HOLE), True, [Segment(HOLE, INTO_HOLE)])
         running.wait_for_trace(PART_DONE, 2)
+        assert ENDED not in running.emulator.messages()
         transport.status = 0
         assert running.emulator.messages().count(ENDED) == 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from machines import emulators
 from pool.machine import FIRST_DISK_SLOT, MIB, Machine, machine
 
 BUDGET, SIZE = 2 * MIB, MIB
-CANCELLED = 3
+CANCELLED, IS_CANCELLED = 3, "usb_msd_cmd_cancel"
 BAR = 4 * SIZE
 
 
@@ -29,7 +30,8 @@ def test_c9_a_reset_of_the_controller_gives_buffers_back(tmp_path: Path) -> None
     image = tmp_path / "disk"
     image.write_bytes(random.Random(0).randbytes(SIZE))
     options = [
-        "-object", "throttle-group,id=slow", "-device", f"qemu-xhci,id=usb,addr={FIRST_DISK_SLOT:x}.0",
+        "-trace", IS_CANCELLED, "-object", "throttle-group,id=slow",
+        "-device", f"qemu-xhci,id=usb,addr={FIRST_DISK_SLOT:x}.0",
         "-blockdev", f"driver=throttle,node-name=disk,throttle-group=slow,file.driver=file,file.filename={image}",
         "-device", "usb-storage,bus=usb.0,drive=disk",
     ]  # fmt: skip
@@ -37,10 +39,12 @@ def test_c9_a_reset_of_the_controller_gives_buffers_back(tmp_path: Path) -> None
         places = [Segment(running.address + begin, SIZE) for begin in range(0, BAR, SIZE)]
         # QEMU waits for a cancelled request of the disk, so it takes a second, and not for ever.
         running.emulator.monitor(f'qom-set -j /objects/slow limits {{"bps-total":{SIZE}}}')
-        for place in places[:CANCELLED]:
-            disk = usb_storage(running)
-            disk.transfer(True, 0, [place])
+        place = itertools.cycle(places[:CANCELLED])
+        disk = usb_storage(running)
+        while running.emulator.messages().count(IS_CANCELLED) < CANCELLED:
+            disk.transfer(True, 0, [to := next(place)])
             with suppress(NoAnswer):
-                disk.transfer(True, 0, [place], timeout=0)
-        usb_storage(running).transfer(True, 0, [places[CANCELLED]])
+                disk.transfer(True, 0, [to], timeout=0)
+            disk = usb_storage(running)
+        disk.transfer(True, 0, [places[CANCELLED]])
         assert running.bar(CANCELLED * SIZE, SIZE) == image.read_bytes()

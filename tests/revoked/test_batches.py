@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.request import Segment, wait_until
+from drivers.request import ANSWER_SECONDS, Segment, wait_until
 from drivers.virtio import DeepQueue, VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN, REQUEST_OUT
 from machines import emulators
@@ -18,7 +18,7 @@ from revoked.graphs import Graph
 from revoked.models import VIRTIO_BLK
 from revoked.scene import AT, BLOCK, PAGE, scene
 
-ROUNDS, ANSWER_SECONDS = 20, 60
+ROUNDS = 20
 OK, IO_ERROR = 0, 1
 PAIRS = DeepQueue.BATCH // 2
 STATUS_AT, DATA_AT = 16, BLOCK

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from drivers.request import RequestFailed, wait_until
+from drivers.request import ANSWER_SECONDS, RequestFailed, wait_until
 from machines import emulators
 from machines.qtest_client import Emulator
 from revoked.models import NODE, VIRTIO_BLK
 from revoked.scene import CUTS, DISK_SIZE, Cut, digest, scene
 
-JOB, JOB_SECONDS = "mirroring", 60
+JOB = "mirroring"
 READY, CONCLUDED = "ready", "concluded"
 
 
@@ -39,7 +39,7 @@ def test_c7_a_write_whose_data_is_gone_is_in_neither_the_disk_nor_its_mirror(
             {"job-id": JOB, "device": NODE, "target": "target", "sync": "full", "copy-mode": mode,
              "auto-dismiss": False},
         )  # fmt: skip
-        wait_until(lambda: status(emulator) == READY, "the mirror", JOB_SECONDS)
+        wait_until(lambda: status(emulator) == READY, "the mirror", ANSWER_SECONDS)
         before = set_up.unchanged()
         set_up.cut(cut)
         with pytest.raises(RequestFailed):
@@ -48,5 +48,5 @@ def test_c7_a_write_whose_data_is_gone_is_in_neither_the_disk_nor_its_mirror(
         assert set_up.unchanged() == before
         set_up.works(cut.size)
         emulator.execute("job-complete", {"id": JOB})
-        wait_until(lambda: status(emulator) == CONCLUDED, "the mirror's end", JOB_SECONDS)
+        wait_until(lambda: status(emulator) == CONCLUDED, "the mirror's end", ANSWER_SECONDS)
     assert digest(target.read_bytes()) == digest(bytes(set_up.contents))

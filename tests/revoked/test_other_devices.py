@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.request import Segment, wait_until
+from drivers.request import ANSWER_SECONDS, Segment, wait_until
 from drivers.virtio import VirtioPci
 from drivers.virtio_rng import VirtioRng
 from machines import emulators
@@ -16,7 +16,7 @@ from machines.bar_of_file import FIRST_FREE_SLOT, Machine, machine
 from revoked.scene import AT, BAR_SIZE, MIB, PAGE, digest
 
 SLOT = f"addr={FIRST_FREE_SLOT:x}.0"
-TRANSMIT, QUEUES, OUTPUT_SECONDS = 1, 2, 30
+TRANSMIT, QUEUES = 1, 2
 
 
 def transport(running: Machine) -> VirtioPci:
@@ -67,5 +67,5 @@ def test_c7_what_a_console_shall_print_and_is_gone_is_not_printed(tmp_path: Path
         running.fill_bar(AT, text)
         queue.submit(data, [])
         queue.wait()
-        wait_until(lambda: output.stat().st_size >= size, "the console", OUTPUT_SECONDS)
+        wait_until(lambda: output.stat().st_size >= size, "the console", ANSWER_SECONDS)
         assert output.read_bytes() == text

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from drivers.request import wait_until
+from drivers.request import ANSWER_SECONDS, wait_until
 from machines import emulators
 from machines.bar_of_file import Machine, machine
 from revoked.scene import BAR_SIZE, PAGE
@@ -16,7 +16,6 @@ FW_CFG_DMA = 0x0902_0010
 DIRECTORY, ENTRY_SIZE, RAMFB = 0x19, 64, b"etc/ramfb"
 READ, SELECT, WRITE = 0x02, 0x08, 0x10
 XR24 = 0x3432_5258
-SCREEN_SECONDS = 30
 
 
 class FwCfg:
@@ -55,7 +54,7 @@ class FwCfg:
 def screen(running: Machine, file: Path) -> bytes:
     """The beginning of a dump of the screen: kind and size of the picture, and its first dot."""
     running.emulator.monitor(f"screendump {file}")
-    wait_until(lambda: file.exists() and file.stat().st_size > 32, "the screen's dump", SCREEN_SECONDS)
+    wait_until(lambda: file.exists() and file.stat().st_size > 32, "the screen's dump", ANSWER_SECONDS)
     kind, size, depth, dots = file.read_bytes().split(b"\n", 3)
     return b" ".join((kind, size, depth, dots[:3].hex().encode()))
 

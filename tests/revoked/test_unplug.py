@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from drivers import pci
-from drivers.request import Segment, wait_until
+from drivers.request import ANSWER_SECONDS, Segment, wait_until
 from drivers.virtio import VirtioPci
 from drivers.virtio_blk import HEADER_SIZE, NO_STATUS_YET, REQUEST_IN
 from machines import emulators
@@ -24,7 +24,6 @@ from machines.bar_of_file import FIRST_FREE_SLOT, ROOT_PORT_SLOT, Machine, machi
 from machines.qtest_client import EmulatorError
 from revoked.scene import BAR_SIZE, DISK_SIZE, MIB
 
-HELD_SECONDS = 60
 OK = 0
 # What the emulator tells: the disk has taken the read; a map of memory is given up; it is gone, with its references.
 TAKEN, GIVEN_UP, GONE = "virtio_blk_handle_read ", "flatview_destroy_rcu ", "flatview_destroy "
@@ -69,14 +68,14 @@ def held(folder: Path, direct: bool, size: int) -> Iterator[Held]:
         running.emulator.qtest.write(head, header)
         set_up.debug("break read_aio held")
         queue.submit([Segment(head, HEADER_SIZE)], [Segment(running.address, size), Segment(set_up.status, 1)])
-        wait_until(lambda: TAKEN in running.emulator.messages(), "the disk", HELD_SECONDS)
+        wait_until(lambda: TAKEN in running.emulator.messages(), "the disk", ANSWER_SECONDS)
         pci.set_slot_power(running.function(ROOT_PORT_SLOT), on=False)
 
         def only_the_request_refers_to_it() -> bool:
             said = running.emulator.messages()
             return 0 < said.count(GIVEN_UP) == said.count(GONE)
 
-        wait_until(only_the_request_refers_to_it, "the old map of memory", HELD_SECONDS)
+        wait_until(only_the_request_refers_to_it, "the old map of memory", ANSWER_SECONDS)
         yield set_up
 
 
@@ -88,7 +87,7 @@ def test_c10_the_request_is_answered_and_the_machine_lives(tmp_path: Path, size:
             set_up.resume()
             return set_up.answer() != NO_STATUS_YET
 
-        wait_until(answered, "the disk", HELD_SECONDS)
+        wait_until(answered, "the disk", ANSWER_SECONDS)
         assert set_up.answer() == OK
         assert "ram-device-testdev" not in set_up.machine.emulator.monitor("info qtree")
 
@@ -106,5 +105,5 @@ def test_with_pointers_the_device_is_finalized_outside_the_main_loop_and_the_mac
                 return True
             return False
 
-        wait_until(ended, "the emulator's end", HELD_SECONDS)
+        wait_until(ended, "the emulator's end", ANSWER_SECONDS)
         assert set_up.machine.emulator.ended_by_signal() == signal.SIGABRT

@@ -27,7 +27,7 @@ REGISTERS = LOW_WINDOW + pci.LOW_WINDOW_SIZE
 BRIDGE_CONTROL = 0x3E
 # The kernel's: the config region, the name of an open device, and a system call.
 CONFIG_REGION, DEVICE_FILE, PIDFD_GETFD = 7, "anon_inode:[vfio-device]", 438
-NO_FILE, LETTING_GO_SECONDS = -1, 60.0
+NO_FILE, LETTING_GO_SECONDS = -1, 300.0
 
 
 @dataclass(frozen=True)

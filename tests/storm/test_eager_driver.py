@@ -14,7 +14,7 @@ from storm import mapping_lives, run_storm
 from storm.mapping_lives import Observed
 from storm.scenarios import EAGER, VFIO_PCI
 
-VM_SECONDS = 300.0
+VM_SECONDS = 1800.0
 LIVES, ENDED = (mapping_lives.WRITTEN, None), (None, signal.SIGBUS)
 # What is observed, and what it is with vfio-pci and with the other driver.
 EXPECTED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
@@ -24,28 +24,37 @@ THEIRS = {
 # Programs that end well without a case where this command isn't installed.
 COMMANDS = {"cdrom-test": "xorrisofs"}
 
-Results = dict[tuple[str, str], "Future[dict[str, str]]"]
+Verdicts = dict[str, str]
+Results = dict[tuple[str, str], "Future[Verdicts]"]
 
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[Results]:
     """What each program says of each emulator; two run at a time, in the order of the tests below."""
-    emulators = {variant: emulator(variant) for variant in VARIANTS}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {
-            (name, variant): pool.submit(program.results, emulators[variant], tuple(CASES.get(name, ())))
-            for name, program in THEIRS.items()
-            for variant in VARIANTS
-        }
+        yield {(name, variant): pool.submit(run, name, variant) for name in THEIRS for variant in VARIANTS}
+
+
+def run(name: str, variant: str) -> Verdicts:
+    """What a program says of an emulator."""
+    return THEIRS[name].results(emulator(variant), tuple(CASES.get(name, ())))
+
+
+def differences(stock: Verdicts, other: Verdicts) -> dict[str, tuple[str | None, str | None]]:
+    """The cases that they say different things of."""
+    return {case: (stock.get(case), other.get(case)) for case in stock | other if stock.get(case) != other.get(case)}
 
 
 @pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant != STOCK])
 @pytest.mark.parametrize("name", THEIRS or ["none found"])
 def test_same_results_as_stock(results: Results, name: str, variant: str) -> None:
+    """Some of QEMU's programs need more time than a busy machine has: what differs is run again, once and alone."""
     stock, other = results[name, STOCK].result(), results[name, variant].result()
-    both = {case: (stock.get(case), other.get(case)) for case in stock | other}
-    different = {case: pair for case, pair in both.items() if pair[0] != pair[1]}
-    assert not different, f"case: (stock, {variant}): {different}"
+    if at_first := differences(stock, other):
+        print(f"at first, case: (stock, {variant}): {at_first}")
+        wait(results.values())
+        stock, other = run(name, STOCK), run(name, variant)
+    assert not (still := differences(stock, other)), f"case: (stock, {variant}): {still}"
     assert stock["exit"] == "0", f"stock fails, too: {stock}"
     ran = set(stock) - {"exit"}
     if not ran and name in COMMANDS and not shutil.which(COMMANDS[name]):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import pci
-from drivers.request import DeviceNeedsReset, Segment, wait_until
+from drivers.request import ANSWER_SECONDS, DeviceNeedsReset, Segment, wait_until
 from drivers.virtio_blk import VirtioBlk
 from machines.qtest_client import Emulator
 
@@ -18,7 +18,6 @@ EDU = (0x1234, 0x11E8)
 REGISTER_BAR, RAISE_INTERRUPT = 0, 0x60
 # Above these registers edu takes accesses of 8 bytes.
 FIRST_WIDE, LENGTH = 0x80, 8192
-ANSWER_SECONDS = 60.0
 BARS: dict[str, object] = {"path": "/machine/peripheral/assigned", "property": "bars"}
 
 

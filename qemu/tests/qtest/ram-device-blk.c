@@ -16,7 +16,6 @@
 #include "ram-device-blk.h"
 
 #define BLK_SLOT   5
-#define TIMEOUT_US (300 * G_USEC_PER_SEC)
 
 BlkLayout rdb_data_in(RamDeviceTarget data)
 {
@@ -174,7 +173,7 @@ BlkRequest rdb_submit(RamDeviceBlk *b, const BlkLayout *l, uint32_t type,
 
 bool rdb_wait_used(RamDeviceBlk *b)
 {
-    gint64 end = g_get_monotonic_time() + TIMEOUT_US;
+    gint64 end = g_get_monotonic_time() + RD_TIMEOUT_US;
 
     while (!qvirtqueue_get_buf(b->vm->qts, b->vq, NULL, NULL)) {
         if (b->vdev->bus->get_status(b->vdev) & VIRTIO_CONFIG_S_NEEDS_RESET) {

@@ -10,6 +10,9 @@
 #include "hw/misc/ram-device-testdev.h"
 #include "libqos/pci.h"
 
+/* A busy machine answers sooner */
+#define RD_TIMEOUT_US (300 * G_USEC_PER_SEC)
+
 /**
  * enum RamDeviceTarget - the memory that the tests compare
  *

@@ -532,8 +532,19 @@ static bool has_requests(RamDeviceBlk *b)
  */
 static void let_iothread_finish(RamDeviceBlk *b)
 {
+    const gint64 end = g_get_monotonic_time() + RD_TIMEOUT_US;
+
     while (!iothread_is_idle(b) || has_requests(b) || !iothread_is_idle(b)) {
+        g_assert(g_get_monotonic_time() < end);
         g_usleep(2000);
+    }
+}
+
+/* In every other round wait until the device is in the middle of a batch */
+static void let_iothread_begin(const RamDeviceRing *r, unsigned round)
+{
+    if (round % 2) {
+        ring_wait_begun(r);
     }
 }
 
@@ -562,6 +573,7 @@ static void test_iothread_away(const void *data)
         ring_run(r, 2 * l.batch);
 
         ring_submit(r, VIRTIO_BLK_T_IN);
+        let_iothread_begin(r, round);
         for (i = 0; i < 10; i++) {
             RamDeviceTarget t = rd_bars[i % 2];
             uint64_t home = b->vm->memory[t].addr;
@@ -594,6 +606,7 @@ static void test_iothread_reset(const void *data)
     for (round = 0; round < 200; round++) {
         g_assert_true(ring_start(r));
         ring_submit(r, VIRTIO_BLK_T_IN);
+        let_iothread_begin(r, round);
     }
     g_assert_true(ring_start(r));
     ring_run(r, 2 * l->batch);

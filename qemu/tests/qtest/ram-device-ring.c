@@ -17,7 +17,6 @@
 #include "standard-headers/linux/virtio_ring.h"
 #include "ram-device-ring.h"
 
-#define TIMEOUT_US (300 * G_USEC_PER_SEC)
 
 /* Descriptors of a request: header, data, status */
 #define CHAIN 3
@@ -541,13 +540,14 @@ bool ring_is_reported(const RamDeviceRing *r)
     return is_done(r, 0);
 }
 
-void ring_wait_served(const RamDeviceRing *r)
+/* Wait for the status bytes of the first @count requests of the batch */
+static void wait_status(const RamDeviceRing *r, unsigned count)
 {
-    gint64 end = g_get_monotonic_time() + TIMEOUT_US;
+    gint64 end = g_get_monotonic_time() + RD_TIMEOUT_US;
     QTestState *qts = r->b->vm->qts;
     unsigned i;
 
-    for (i = 0; i < r->l->batch; i++) {
+    for (i = 0; i < count; i++) {
         uint64_t status = r->headers + i * sizeof(Envelope) +
                           offsetof(Envelope, status);
 
@@ -555,13 +555,23 @@ void ring_wait_served(const RamDeviceRing *r)
             g_assert(g_get_monotonic_time() < end);
         }
     }
+}
+
+void ring_wait_begun(const RamDeviceRing *r)
+{
+    wait_status(r, 1);
+}
+
+void ring_wait_served(const RamDeviceRing *r)
+{
+    wait_status(r, r->l->batch);
     /* Let the main loop finish what it did when it wrote the last one */
     ring_needs_reset(r);
 }
 
 bool ring_wait(RamDeviceRing *r)
 {
-    gint64 end = g_get_monotonic_time() + TIMEOUT_US;
+    gint64 end = g_get_monotonic_time() + RD_TIMEOUT_US;
     unsigned i = 0;
 
     while (i < r->l->batch) {

@@ -119,6 +119,9 @@ void ring_submit(RamDeviceRing *r, uint32_t type);
 /* Tell it once more */
 void ring_kick(RamDeviceRing *r);
 
+/* Wait for the first status byte of a batch */
+void ring_wait_begun(const RamDeviceRing *r);
+
 /* Wait for the status bytes of a batch: the device has done it, in main loop */
 void ring_wait_served(const RamDeviceRing *r);
 

@@ -149,7 +149,7 @@ static void debug_request(RamDeviceBlk *b, const char *verb, unsigned i)
 
 static void wait_until_queue_waits(const RamDeviceVM *vm)
 {
-    const gint64 end = g_get_monotonic_time() + 300 * G_USEC_PER_SEC;
+    const gint64 end = g_get_monotonic_time() + RD_TIMEOUT_US;
 
     for (;;) {
         g_autofree char *log = rd_vm_log(vm);
