@@ -20,8 +20,8 @@ RING_AREA = 512 * KIB
 MARKER = BAR_SIZE - 8
 NO_ACTION = 0
 
-# Two pieces of a request's data, the second within the first. Its buffer is read again for it, a page at a time.
-AROUND, WITHIN = (0, 4600), (4, 4104)
+# Data that virtio-scsi maps twice: the second time its buffer is read again, a page at a time.
+MAPPED_TWICE = (4, 17 * 512)
 
 # How the BAR is accessed: by one load or store of a guest's, by a guest's longer access, by a device's DMA.
 SINGLE, BULK, REQUEST = "guest access", "access of any length", "virtio-blk DMA"
@@ -99,10 +99,10 @@ def ring_requests() -> range:
     return range(len(actions()) + 1, len(actions()) + 4)
 
 
-def sharing_request() -> Action:
-    """One whose second piece of data shares the first one's buffer: too long for stock's."""
-    pieces = tuple(Piece(READ_AREA + offset, length) for offset, length in (AROUND, WITHIN))
-    return Action(ring_requests().stop, REQUEST, False, pieces)
+def scsi_request() -> Action:
+    """A write of virtio-scsi's, with its data as often as it is mapped; it is too long for stock."""
+    offset, length = MAPPED_TWICE
+    return Action(ring_requests().stop, REQUEST, False, (Piece(READ_AREA + offset, length),) * 2)
 
 
 def requests() -> list[Action]:

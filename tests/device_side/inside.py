@@ -25,14 +25,13 @@ from device_side.accesses import (
     NO_ACTION,
     READ_AREA,
     REQUEST,
-    SECTOR,
     SINGLE,
     Action,
     actions,
     read_area,
     requests,
     ring_requests,
-    sharing_request,
+    scsi_request,
 )
 from device_side.one_instruction import OneInstruction
 from device_side.planned import (
@@ -41,7 +40,6 @@ from device_side.planned import (
     NVME,
     PLAN_FILE,
     RESULTS_FILE,
-    SHARING_AT,
     STARTED,
     STOCK,
     Machine,
@@ -50,8 +48,11 @@ from device_side.planned import (
     marker,
 )
 from drivers import pci
+from drivers.pages import Pages
 from drivers.request import ANSWER_SECONDS, Segment, wait_until
+from drivers.virtio import VirtioMmio
 from drivers.virtio_blk import VirtioBlk
+from drivers.virtio_scsi import VirtioScsi
 from machines import assigned
 from machines.qtest_client import Emulator, EmulatorError, QTest
 
@@ -61,6 +62,8 @@ SUFFIXES = {1: "b", 2: "w", 4: "l", 8: "q"}
 # Commands that are sent at once: more of them could fill both directions of the socket.
 BATCH = 16
 PORT_SLOT, BEHIND_PORT = 2, 1
+# virtio's number for a SCSI controller, and what its disk says that it has.
+SCSI_CONTROLLER, SCSI_DISK_SIZE = 8, 1 << 20
 
 
 def make_instructions(function: Path) -> None:
@@ -87,7 +90,9 @@ class Run:
         self._is_stock = machine.name == STOCK
         self._qtest: QTest = emulator.qtest
         self._bar = pci.find(emulator.qtest, *NVME).place_bar(MEMORY_BAR, pci.HIGH_MMIO).address
-        self._disk = VirtioBlk(emulator.qtest)
+        pages = Pages(emulator.qtest)
+        self._disk = VirtioBlk(emulator.qtest, pages=pages)
+        self._scsi_disk = VirtioScsi(VirtioMmio(emulator.qtest, SCSI_CONTROLLER), pages)
 
     def carry_out(self) -> Iterator[int]:
         """Make all actions; the numbers of the guest's reads that gave something else than the BAR holds."""
@@ -105,9 +110,13 @@ class Run:
                 if not action.store and self._loaded(action, reply) != action.data():
                     yield action.number
         for request in requests():
-            self._request(request, first_sector(self._place, request))
+            self._qtest.command(self._mark(self._number(request)))
+            segments = [Segment(self._bar + piece.offset, piece.length) for piece in request.pieces]
+            self._disk.transfer(request.store, first_sector(self._place, request), segments)
         if not self._is_stock:
-            self._request(sharing_request(), SHARING_AT // SECTOR)
+            self._qtest.command(self._mark(self._number(scsi_request())))
+            piece, _ = scsi_request().pieces
+            self._scsi_disk.transfer(False, 0, [Segment(self._bar + piece.offset, piece.length)])
         self._qtest.command(self._mark(NO_ACTION))
         rings.make_requests(
             self._qtest,
@@ -116,11 +125,6 @@ class Run:
             partial(self._qtest.command, self._mark(NO_ACTION)),
         )
         self._qtest.command(self._mark(marker(self._place + 1, STARTED)))
-
-    def _request(self, request: Action, sector: int) -> None:
-        self._qtest.command(self._mark(self._number(request)))
-        segments = [Segment(self._bar + piece.offset, piece.length) for piece in request.pieces]
-        self._disk.transfer(request.store, sector, segments)
 
     def _number(self, action: Action) -> int:
         return marker(self._place, action.number)
@@ -179,7 +183,9 @@ def run_machine(place: int, machine: Machine, host_address: str, work: Path) -> 
             raise lost(machine, emulator, error) from None
     command += [
         "-global", "virtio-mmio.force-legacy=false", "-drive", f"if=none,id=disk,format=raw,file={OUTER_DISK}",
-        "-device", "virtio-blk-device,drive=disk", "-device", device,
+        "-device", "virtio-blk-device,drive=disk", "-device", "virtio-scsi-device",
+        "-blockdev", f"driver=null-co,node-name=nothing,size={SCSI_DISK_SIZE}", "-device", "scsi-hd,drive=nothing",
+        "-device", device,
     ]  # fmt: skip
     with Emulator(command, work / f"{place}.messages") as emulator:
         try:

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from device_side import outer_trace, table
-from device_side.accesses import actions, ring_requests, sharing_request
+from device_side.accesses import actions, ring_requests, scsi_request
 from device_side.planned import (
     DIRECT,
     DISK_FILE,
@@ -107,7 +107,7 @@ def run(patched: Path, stock: Path | None, work: Path, progress: Callable[[str],
 
 def asked(machine: Machine) -> range:
     """The numbers of what an emulator is asked for; the last one is too long for stock."""
-    return range(ring_requests().stop if machine.name == STOCK else sharing_request().number + 1)
+    return range(ring_requests().stop if machine.name == STOCK else scsi_request().number + 1)
 
 
 def main() -> int:

@@ -16,8 +16,6 @@ INSTRUCTIONS, INSTRUCTIONS_AT = -1, WRITE_AREA
 # What is done before the first action, as an action's number: the device comes, and its machine is reset.
 STARTED = 0
 LARGEST_REQUEST = 8 * SECTOR
-# Where the requests that share a buffer put what they have read, before all others.
-SHARING_AT, SHARING_SIZE = 0, 32 * SECTOR
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,8 @@ def instructions() -> list[Access]:
 
 def first_sector(place: int, request: Action) -> int:
     """Where a request's data is on the disk; no two requests of any emulators share a sector."""
-    number = place * len(requests()) + request.number - requests()[0].number
-    return (SHARING_SIZE + number * LARGEST_REQUEST) // SECTOR
+    return (place * len(requests()) + request.number - requests()[0].number) * (LARGEST_REQUEST // SECTOR)
 
 
 def disk_size(machines: int) -> int:
-    return SHARING_SIZE + machines * len(requests()) * LARGEST_REQUEST
+    return machines * len(requests()) * LARGEST_REQUEST
