@@ -45,8 +45,12 @@ def clippy() -> str:
     """The distribution's clippy, of its compiler's version."""
     folder = debian.unpacked("rust-clippy", debian.cache_folder() / f"rust-clippy-{version()}")
     driver = str(folder / "usr/bin/clippy-driver")
-    if not _run(driver, ["--rustc", "--version"], {}).startswith(f"rustc {version()}"):
-        raise NotAvailable(f"the distribution's package rust-clippy isn't of rustc {version()}")
+    try:
+        of = _run(driver, ["--rustc", "--version"], {}).split()[1]
+    except MachineError as error:
+        raise NotAvailable(f"the distribution's clippy doesn't work here: {error}") from None
+    if of != version():
+        raise NotAvailable(f"the distribution's package rust-clippy is of rustc {of}, not {version()}")
     return driver
 
 

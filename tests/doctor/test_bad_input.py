@@ -108,9 +108,10 @@ def test_a_server_that_never_answers_what_it_was_asked(tmp_path: Path) -> None:
         is_over.wait()
 
     with listening(tmp_path / "qmp", silent):
-        run = impatient_doctor("--qmp", tmp_path / "qmp")
-        is_over.set()
-    run.is_refused("takes longer than 0.5 s", "hangs", "--timeout")
+        try:
+            impatient_doctor("--qmp", tmp_path / "qmp").is_refused("takes longer than 0.5 s", "hangs", "--timeout")
+        finally:
+            is_over.set()
 
 
 def test_a_server_that_sends_events_for_ever(tmp_path: Path) -> None:

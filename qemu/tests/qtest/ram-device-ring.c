@@ -17,7 +17,6 @@
 #include "standard-headers/linux/virtio_ring.h"
 #include "ram-device-ring.h"
 
-
 /* Descriptors of a request: header, data, status */
 #define CHAIN 3
 

@@ -2,7 +2,7 @@
 
 //! The accesses of every other host (C4, "other hosts").
 //!
-//! The compiler makes one instruction of each, but where the host has none: a
+//! The compiler makes one instruction of each, except where the host has none: a
 //! `u64` on a host of 32 bits, and misaligned RAM where only bytes may lie
 //! anywhere.  Both are made of narrower ones then.
 
